@@ -1,0 +1,73 @@
+# Two commands do everything: `make run` and `make test`. The rest is for daily work.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SYSTEM ?= examples/ev-96s.toml
+OUT ?= out/run
+export UV_PYTHON_DOWNLOADS := never
+UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
+
+.PHONY: help run test env bench docs lock cells lint unit clean
+
+help:
+	@echo "make run      the EV example through an hour of driving and charging (SYSTEM=, OUT=)"
+	@echo "make test     everything CI checks: style, types, architecture, tests, documents"
+	@echo "make env      set up .venv and compile the control core beforehand"
+	@echo "make bench    performance figures beside their references"
+	@echo "make docs     the documents, built into site/"
+	@echo "make cells    identify the cell library again from the measured data"
+	@echo "make lock     renew the locked requirements"
+
+run: env
+	$(BIN)/ionward demo $(SYSTEM) --out $(OUT)
+
+env: $(VENV)/.run-ready
+	@$(BIN)/ionward warm-up
+
+# The interpreter, then uv (the one on the path, or its own copy), then exactly the locked packages.
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run-ready: requirements/run.lock pyproject.toml | $(VENV)/bin/python
+	@command -v uv >/dev/null 2>&1 || $(BIN)/pip install --quiet --disable-pip-version-check uv
+	VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --require-hashes -r requirements/run.lock
+	VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.test-ready: requirements/dev.lock $(VENV)/.run-ready
+	VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --require-hashes -r requirements/dev.lock
+	@touch $@
+
+$(VENV)/.bench-ready: requirements/bench.lock $(VENV)/.test-ready
+	VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --require-hashes -r requirements/bench.lock
+	@touch $@
+
+lint: $(VENV)/.test-ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: $(VENV)/.test-ready
+	$(BIN)/ionward warm-up
+	$(BIN)/pytest -n 2
+
+test: lint unit docs
+
+docs: $(VENV)/.test-ready
+	$(BIN)/mkdocs build --strict --quiet
+
+bench: $(VENV)/.bench-ready
+	$(BIN)/ionward bench
+
+cells: $(VENV)/.run-ready
+	$(BIN)/python scripts/identify_library.py
+
+lock:
+	$(UV) pip compile pyproject.toml --group build --generate-hashes --no-annotate --no-header --no-emit-index-url -o requirements/run.lock
+	$(UV) pip compile pyproject.toml --group build --group dev --generate-hashes --no-annotate --no-header --no-emit-index-url -c requirements/run.lock -o requirements/dev.lock
+	$(UV) pip compile pyproject.toml --group build --group dev --group bench --generate-hashes --no-annotate --no-header --no-emit-index-url -c requirements/dev.lock -o requirements/bench.lock
+
+clean:
+	rm -rf $(VENV) site out .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,75 @@
+"""Compiled functions with a cache that notices every edit.
+
+Numba's own cache does not see edits in functions called from other files (an old protection limit can survive
+one), so the cache folder is named by a hash of all of Ionward's sources, the Numba version and the processor.
+Import `njit` from here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import TypeVar, cast
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def _processor() -> str:
+    """Name of the processor model and its features: compiled code of one must not run on another."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        lines = {line for line in text.splitlines() if line.startswith(("model name", "flags", "Features"))}
+        return "".join(sorted(lines))
+    except OSError:
+        return platform.processor()
+
+
+def cache_key() -> str:
+    """Hash over all sources of the package, the interpreter, Numba and the processor."""
+    digest = hashlib.sha256()
+    root = Path(__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        digest.update(str(path.relative_to(root)).encode())
+        digest.update(path.read_bytes())
+    digest.update(f"{sys.version} {version('numba')} {version('numpy')} {_processor()}".encode())
+    return digest.hexdigest()[:16]
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return os.access(folder, os.W_OK)
+    except OSError:
+        return False
+
+
+def cache_folder() -> Path:
+    """Folder for compiled code: the user's cache, or a private temporary one where that cannot be written."""
+    base = os.environ.get("XDG_CACHE_HOME") or (os.environ.get("HOME") and f"{os.environ['HOME']}/.cache")
+    if base:
+        folder = Path(base) / "ionward" / cache_key()
+        if _writable(folder):
+            return folder
+    folder = Path(tempfile.gettempdir()) / f"ionward-{os.getuid()}" / cache_key()
+    _writable(folder)
+    return folder
+
+
+if "NUMBA_CACHE_DIR" not in os.environ:
+    os.environ["NUMBA_CACHE_DIR"] = str(cache_folder())
+
+import numba  # noqa: E402 - the cache folder must be named before Numba is imported
+
+jit_disabled: bool = bool(numba.config.DISABLE_JIT)
+
+
+def njit(function: F) -> F:
+    """Compile for arrays of any length, cached. A NaN stays a NaN: no `fastmath` beyond contraction."""
+    compiled = numba.njit(cache=True, error_model="numpy", fastmath={"contract"})(function)
+    return cast(F, compiled)

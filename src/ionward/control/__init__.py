@@ -1,0 +1,1 @@
+"""The tick: validate, safety, estimate, limit, sequence, balance, cool. Pure and compiled."""

@@ -1,0 +1,1 @@
+"""The catalogue of signals and faults, and the layouts made from it."""

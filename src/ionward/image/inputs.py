@@ -1,0 +1,86 @@
+"""What enters the tick: raw samples with their times, and commands.
+
+A channel is one measurement that a pack has at most once (current, bus voltage, HVIL, …). Cells and temperature
+sensors are measured many times and have blocks of their own. Every raw sample is a value and the time at which it was
+taken, on the clock of `time_s`; a value that has not come yet has the time minus infinity.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ionward.image.catalogue import Signal, record, rows
+
+Array = npt.NDArray[np.float64]
+
+CLOCK_SIGNALS = (Signal("time_s", "s", "Time of this tick, monotonic"),)
+
+RAW_FIELDS = (
+    Signal(
+        "value", "", "Value as the sensor gave it, in SI units; NaN when the sensor says that it has none"
+    ),
+    Signal("time_s", "s", "Time at which the sample was taken"),
+)
+
+CHANNEL_SIGNALS = (
+    Signal("current_a", "A", "Pack current, positive when charging"),
+    Signal("current_redundant_a", "A", "Pack current from the second, independent sensor"),
+    Signal("pack_voltage_v", "V", "Voltage at the battery side of the contactors"),
+    Signal("bus_voltage_v", "V", "Voltage of the DC link, at the load side of the contactors"),
+    Signal("insulation_ohm", "Ω", "Insulation resistance of the high-voltage system to chassis"),
+    Signal("coolant_inlet_c", "°C", "Coolant temperature at the inlet"),
+    Signal("coolant_outlet_c", "°C", "Coolant temperature at the outlet"),
+    Signal("ambient_c", "°C", "Ambient temperature"),
+    Signal("hvil_closed", "", "High-voltage interlock loop: 1 closed, 0 open"),
+    Signal("crash", "", "Crash signal: 1 crash, 0 none"),
+    Signal("main_positive_closed", "", "Feedback of the positive main contactor: 1 closed, 0 open"),
+    Signal("main_negative_closed", "", "Feedback of the negative main contactor: 1 closed, 0 open"),
+    Signal("precharge_closed", "", "Feedback of the precharge contactor: 1 closed, 0 open"),
+)
+
+COMMAND_SIGNALS = (
+    Signal("connect", "", "Wish of the vehicle, EMS or operator", "i8", 0, 1, ("disconnect", "connect")),
+    Signal("purpose", "", "What the connection is for", "i8", 0, 1, ("drive", "charge")),
+    Signal("acknowledge_count", "", "Raised by one to acknowledge latched faults", "i8", 0),
+    Signal("balancing_allowed", "", "Passive balancing may run", "i8", 0, 1, ("no", "yes")),
+    Signal("charge_factor", "", "Advisory derating of the charge limit; can only lower it", "f8", 0, 1),
+    Signal("discharge_factor", "", "Advisory derating of the discharge limit; can only lower it", "f8", 0, 1),
+)
+
+CLOCK_RECORD = record(CLOCK_SIGNALS)
+COMMAND_RECORD = record(COMMAND_SIGNALS)
+RAW = rows("RawFields", RAW_FIELDS)
+CHANNEL = rows("Channels", CHANNEL_SIGNALS)
+CHANNELS = len(CHANNEL_SIGNALS)
+
+
+class Raw(NamedTuple):
+    """Raw samples of one tick. `cells`, `temperatures`, `channels` are `[RAW field, item]`."""
+
+    clock: Any
+    channels: Array
+    cells: Array
+    temperatures: Array
+
+
+def new_raw(cells: int, temperatures: int) -> Raw:
+    """Raw samples of a pack that has not been measured yet."""
+
+    def block(items: int) -> Array:
+        values = np.full((len(RAW), items), np.nan)
+        values[RAW.time_s] = -np.inf
+        return values
+
+    return Raw(np.zeros(1, CLOCK_RECORD), block(CHANNELS), block(cells), block(temperatures))
+
+
+def new_command() -> Any:
+    """A command record that asks for nothing: disconnected, balancing allowed, no derating."""
+    command = np.zeros(1, COMMAND_RECORD)
+    command["balancing_allowed"] = 1
+    command["charge_factor"] = 1.0
+    command["discharge_factor"] = 1.0
+    return command

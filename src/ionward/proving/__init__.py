@@ -1,0 +1,1 @@
+"""Scenarios, fault injection and the closed loop in simulated time."""

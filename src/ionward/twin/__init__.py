@@ -1,0 +1,1 @@
+"""The simulated battery behind the same ports."""
