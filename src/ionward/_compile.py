@@ -17,6 +17,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar, cast
 
+# An edit here cannot change what is compiled.
+ROOMS_WITHOUT_COMPILED_CODE = {"cli", "runtime", "hardware"}
+
 F = TypeVar("F", bound=Callable[..., object])
 
 
@@ -31,12 +34,14 @@ def _processor() -> str:
 
 
 def cache_key() -> str:
-    """Hash over all sources of the package, the interpreter, Numba and the processor."""
+    """Hash over the sources that compiled code can depend on, the interpreter, Numba and the processor."""
     digest = hashlib.sha256()
     root = Path(__file__).parent
     for path in sorted(root.rglob("*.py")):
-        digest.update(str(path.relative_to(root)).encode())
-        digest.update(path.read_bytes())
+        name = path.relative_to(root)
+        if name.parts[0] not in ROOMS_WITHOUT_COMPILED_CODE:
+            digest.update(str(name).encode())
+            digest.update(path.read_bytes())
     digest.update(f"{sys.version} {version('numba')} {version('numpy')} {_processor()}".encode())
     return digest.hexdigest()[:16]
 

@@ -27,9 +27,7 @@ def load_cell(name: str, beside: Path | None = None) -> CellModel:
     if name.endswith(".toml"):
         path = (beside or Path()) / name
         if not path.is_file():
-            raise UserError(
-                f"cell file {path} does not exist: check the path, it is taken from the pack file's folder"
-            )
+            raise UserError(f"cell file {path} does not exist: check the path, it is taken from the pack file's folder")
         return _parse(path.read_text(encoding="utf-8"), str(path))
     if name not in names():
         raise UserError(f"unknown cell '{name}': the library has {', '.join(names())}; or name a .toml file")

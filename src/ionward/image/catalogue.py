@@ -33,11 +33,11 @@ class Signal:
 
 
 def record(signals: Sequence[Signal]) -> np.dtype[np.void]:
-    """Layout of a scalar record: use it in arrays of length one (`image.scalars[0].soc`)."""
+    """Layout of a scalar record: use it in arrays of length one (`image.scalars[0]["soc"]`)."""
     return np.dtype([(s.name, s.kind) for s in signals], align=True)
 
 
 def rows(name: str, signals: Sequence[Signal]) -> Any:
     """Row numbers of a `[field, item]` block by signal name, usable inside compiled code."""
     names = [s.name for s in signals]
-    return namedtuple(name, names)(*range(len(names)))  # type: ignore[misc]
+    return namedtuple(name, names)(*range(len(names)))

@@ -19,9 +19,7 @@ Array = npt.NDArray[np.float64]
 CLOCK_SIGNALS = (Signal("time_s", "s", "Time of this tick, monotonic"),)
 
 RAW_FIELDS = (
-    Signal(
-        "value", "", "Value as the sensor gave it, in SI units; NaN when the sensor says that it has none"
-    ),
+    Signal("value", "", "Value as the sensor gave it, in SI units; NaN when the sensor says that it has none"),
     Signal("time_s", "s", "Time at which the sample was taken"),
 )
 

@@ -92,7 +92,7 @@ IMAGE_SIGNALS = (
     Signal("pyrofuse_fire", "", "Protection wants the pyrofuse fired", "i8", 0, 1, ("no", "yes")),
     Signal("event_count", "", "Events written to the event ring since the start", "i8", 0),
     # estimate
-    Signal("soc", "", "State of charge of the pack: what can be used until the first cell is empty or full", "f8", 0, 1),
+    Signal("soc", "", "SOC of the pack: what can be used until the first cell is empty or full", "f8", 0, 1),
     Signal("soc_std", "", "Standard deviation of the pack SOC", "f8", 0, 1),
     Signal("soc_min", "", "Lowest cell SOC", "f8", 0, 1),
     Signal("soc_max", "", "Highest cell SOC", "f8", 0, 1),
