@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
+from typing import Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -30,7 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
-def load_command(name: str) -> click.Command:
+def load_command(name: str) -> Any:
     """Import one command."""
     module, attribute = COMMANDS[name]
     found = getattr(import_module(f"ionward.cli.{module}"), attribute)
@@ -47,11 +47,11 @@ def load_command(name: str) -> click.Command:
 class LazyGroup(TyperGroup):
     """A group that imports a command when it is used."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         """Names in the order of the help page."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command, or None when there is none of this name."""
         return load_command(cmd_name) if cmd_name in COMMANDS else None
 
