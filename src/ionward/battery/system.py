@@ -31,7 +31,7 @@ from ionward.errors import UserError
 class Cycle(SystemPart):
     """The rhythm of the BMS: `[cycle]`."""
 
-    period_s: Annotated[Positive, Field(le=1.0, description="Time between ticks")] = 0.01
+    period_s: Annotated[Positive, Field(le=1.0, description="Time between ticks")]
     estimate_every: Annotated[Count, Field(description="SOC is estimated every so many ticks")]
     slow_every: Annotated[Count, Field(description="Balancing and cooling run every so many ticks")]
 
