@@ -60,26 +60,41 @@ def _topology(system: System) -> Iterator[Problem]:
         )  # fmt: skip
 
 
-# Keys of which the first must be less than the second: table, first, second.
-ORDERS = (
-    ("limits", "cell_voltage_min_v", "cell_voltage_max_v"),
-    ("limits", "charge_temperature_min_c", "charge_temperature_max_c"),
-    ("limits", "discharge_temperature_min_c", "discharge_temperature_max_c"),
-    ("contactors", "close_time_s", "close_timeout_s"),
-    ("contactors", "open_time_s", "open_timeout_s"),
-    ("cooling", "start_c", "full_c"),
-    ("cooling", "heat_full_c", "heat_start_c"),
-    ("cooling", "heat_start_c", "start_c"),
-    ("cooling", "spread_start_k", "spread_full_k"),
-    ("balancing", "stop_soc", "start_soc"),
-    ("balancing", "stop_v", "start_v"),
-    ("balancing", "min_voltage_v", "limits.cell_voltage_max_v"),
+# The first must be less than the second, …
+LESS = (
+    ("limits.cell_voltage_min_v", "limits.cell_voltage_max_v"),
+    ("limits.charge_temperature_min_c", "limits.charge_temperature_max_c"),
+    ("limits.discharge_temperature_min_c", "limits.discharge_temperature_max_c"),
+    ("contactors.close_time_s", "contactors.close_timeout_s"),
+    ("contactors.open_time_s", "contactors.open_timeout_s"),
+    ("cooling.start_c", "cooling.full_c"),
+    ("cooling.heat_full_c", "cooling.heat_start_c"),
+    ("cooling.heat_start_c", "cooling.start_c"),
+    ("cooling.spread_start_k", "cooling.spread_full_k"),
+    ("balancing.stop_soc", "balancing.start_soc"),
+    ("balancing.stop_v", "balancing.start_v"),
+    ("balancing.min_voltage_v", "limits.cell_voltage_max_v"),
 )
-# … and of which the first may be equal to the second.
-ORDERS_OR_EQUAL = (
-    ("limits", "charge_current_max_a", "charge_current_pulse_a"),
-    ("limits", "discharge_current_max_a", "discharge_current_pulse_a"),
-    ("balancing", "cells_per_module", "topology.cells_per_module"),
+# … or at most as large.
+AT_MOST = (
+    ("limits.charge_current_max_a", "limits.charge_current_pulse_a"),
+    ("limits.discharge_current_max_a", "limits.discharge_current_pulse_a"),
+    ("balancing.cells_per_module", "topology.cells_per_module"),
+)
+# Limits of the pack, the walls of the data sheet, and whether the wall counts once for each cell in parallel.
+UPPER_WALLS = (
+    ("cell_voltage_max_v", "voltage_max_v", False),
+    ("charge_temperature_max_c", "charge_temperature_max_c", False),
+    ("discharge_temperature_max_c", "discharge_temperature_max_c", False),
+    ("charge_current_max_a", "charge_current_max_a", True),
+    ("discharge_current_max_a", "discharge_current_max_a", True),
+    ("charge_current_pulse_a", "charge_current_pulse_a", True),
+    ("discharge_current_pulse_a", "discharge_current_pulse_a", True),
+)
+LOWER_WALLS = (
+    ("cell_voltage_min_v", "voltage_min_v"),
+    ("charge_temperature_min_c", "charge_temperature_min_c"),
+    ("discharge_temperature_min_c", "discharge_temperature_min_c"),
 )
 
 
@@ -89,57 +104,40 @@ def _value(system: System, path: str) -> float:
 
 
 def _orders(system: System) -> Iterator[Problem]:
-    for table, low, high in (*ORDERS, *ORDERS_OR_EQUAL):
-        low_path = f"{table}.{low}"
-        high_path = high if "." in high else f"{table}.{high}"
-        a, b = _value(system, low_path), _value(system, high_path)
-        equal_too = (table, low, high) in ORDERS_OR_EQUAL
-        if not (a <= b if equal_too else a < b):
-            than = "" if equal_too else "less than "
-            allowed = f"allowed: {than}{high} = {b:g}" + (" or less" if equal_too else "")
-            yield Problem(low_path, a, f"is not {'at most' if equal_too else 'below'} {high}", allowed)
+    for low, high in LESS:
+        a, b = _value(system, low), _value(system, high)
+        if not a < b:
+            yield Problem(low, a, f"is not below {high}", f"allowed: less than {b:g}", (low, high))
+    for low, high in AT_MOST:
+        a, b = _value(system, low), _value(system, high)
+        if not a <= b:
+            yield Problem(low, a, f"is above {high}", f"allowed: {b:g} or less", (low, high))
 
 
 def _walls(system: System) -> Iterator[Problem]:
     """Limits of the pack against what the cell's maker allows."""
-    sheet, limits, p = system.cell_model.data_sheet, system.limits, system.topology.cells_in_parallel
-    for key, wall_key in (
-        ("cell_voltage_max_v", "voltage_max_v"),
-        ("charge_temperature_max_c", "charge_temperature_max_c"),
-        ("discharge_temperature_max_c", "discharge_temperature_max_c"),
-    ):
+    sheet, limits, parallel = system.cell_model.data_sheet, system.limits, system.topology.cells_in_parallel
+    wrong = "is outside the cell's data sheet"
+    for key, wall_key, each in UPPER_WALLS:
         value, wall = getattr(limits, key), getattr(sheet, wall_key)
-        if value > wall:
-            yield _beyond(key, value, f"{wall:g} or less")
-    for key, wall_key in (
-        ("cell_voltage_min_v", "voltage_min_v"),
-        ("charge_temperature_min_c", "charge_temperature_min_c"),
-        ("discharge_temperature_min_c", "discharge_temperature_min_c"),
-    ):
+        most = wall * parallel if each else wall
+        if value > most * (SLACK if each else 1.0):
+            how = f" ({parallel} cells x {wall:g} A)" if each else ""
+            uses = (f"limits.{key}", "system.cell", "topology.cells_in_parallel")
+            yield Problem(f"limits.{key}", value, wrong, f"allowed: {most:g} or less{how}", uses)
+    for key, wall_key in LOWER_WALLS:
         value, wall = getattr(limits, key), getattr(sheet, wall_key)
         if value < wall:
-            yield _beyond(key, value, f"{wall:g} or more")
-    for key in (
-        "charge_current_max_a",
-        "discharge_current_max_a",
-        "charge_current_pulse_a",
-        "discharge_current_pulse_a",
-    ):
-        value, wall = getattr(limits, key), getattr(sheet, key)
-        if value > wall * p * SLACK:
-            yield _beyond(key, value, f"{wall * p:g} or less ({p} cells x {wall:g} A)")
-
-
-def _beyond(key: str, value: float, allowed: str) -> Problem:
-    return Problem(f"limits.{key}", value, "is outside the cell's data sheet", f"allowed: {allowed}")
+            yield Problem(f"limits.{key}", value, wrong, f"allowed: {wall:g} or more", (f"limits.{key}", "system.cell"))
 
 
 def _sensor(path: str, sensor: Sensor) -> Iterator[Problem]:
     unit, difference = sensor.value_unit, sensor.difference_unit
     if unit and not sensor.low < sensor.high:
         yield Problem(
-            f"{path}.minimum_{unit}", sensor.low, "is not below the maximum", f"allowed: less than {sensor.high:g}"
-        )
+            f"{path}.minimum_{unit}", sensor.low, "is not below the maximum", f"allowed: less than {sensor.high:g}",
+            (f"{path}.minimum_{unit}", f"{path}.maximum_{unit}"),
+        )  # fmt: skip
     elif unit:
         width = sensor.high - sensor.low
         for name in ("tolerance", "resolution", "noise"):
@@ -148,17 +146,20 @@ def _sensor(path: str, sensor: Sensor) -> Iterator[Problem]:
                 yield Problem(
                     f"{path}.{name}_{difference}", value, "is wider than the sensor's range",
                     f"allowed: less than {width:g}",
+                    (f"{path}.{name}_{difference}", f"{path}.minimum_{unit}", f"{path}.maximum_{unit}"),
                 )  # fmt: skip
     if sensor.period_s + sensor.delay_s > sensor.age_max_s:
         yield Problem(
             f"{path}.period_s", sensor.period_s,
             f"samples come too late for age_max_s = {sensor.age_max_s:g} and delay_s = {sensor.delay_s:g}",
             f"allowed: {max(sensor.age_max_s - sensor.delay_s, 0):g} or less, or a larger age_max_s",
+            (f"{path}.period_s", f"{path}.age_max_s"),
         )  # fmt: skip
     if 0 < sensor.frozen_s <= sensor.period_s:
         yield Problem(
             f"{path}.frozen_s", sensor.frozen_s, "every sample would count as frozen",
             f"allowed: 0 (never), or more than period_s = {sensor.period_s:g}",
+            (f"{path}.frozen_s", f"{path}.period_s"),
         )  # fmt: skip
 
 
@@ -167,7 +168,7 @@ def _sensors_of_the_pack(system: System) -> Iterator[Problem]:
     sensors, limits = system.sensors, system.limits
     for name in ("cell_voltage", "current"):
         if not getattr(sensors, name).fitted:
-            yield Problem(f"sensors.{name}.fitted", False, "no pack can be protected without it", "allowed: true")
+            yield Problem(f"sensors.{name}.fitted", False, "no pack can be protected without it", "allowed: true", ())
     if system.contactors.fitted and system.precharge.fitted:
         for name in ("pack_voltage", "bus_voltage"):
             if not getattr(sensors, name).fitted:
@@ -209,11 +210,11 @@ def _derating(system: System) -> Iterator[Problem]:
     for name in type(system.derating).model_fields:
         path, points = f"derating.{name}", getattr(system.derating, name)
         if any(b[0] <= a[0] for a, b in itertools.pairwise(points)):
-            yield Problem(path, points, "the first numbers of the points do not rise", "allowed: rising values")
+            yield Problem(path, points, "the points do not rise", "allowed: rising first numbers", (path,))
         if any(not 0 <= factor <= 1 for _, factor in points):
-            yield Problem(path, points, "a factor is outside 0 to 1", "allowed: [x, factor] with factors from 0 to 1")
+            yield Problem(path, points, "a factor is outside 0 to 1", "allowed: factors from 0 to 1", (path,))
         if name.endswith("soc") and any(not 0 <= x <= 1 for x, _ in points):
-            yield Problem(path, points, "an SOC is outside 0 to 1", "allowed: [SOC, factor] with SOC from 0 to 1")
+            yield Problem(path, points, "an SOC is outside 0 to 1", "allowed: SOC from 0 to 1", (path,))
 
 
 def precharge_time_s(system: System) -> float:
@@ -248,12 +249,14 @@ def _fuse(system: System) -> Iterator[Problem]:
     for (a, time_a), (b, time_b) in itertools.pairwise(fuse.curve):
         if not (a < b and time_a > time_b):
             yield Problem("fuse.curve", [[a, time_a], [b, time_b]], "is not a melting curve",
-                          "allowed: rising currents with falling times")  # fmt: skip
+                          "allowed: rising currents with falling times", ("fuse.curve",))  # fmt: skip
             break
     if fuse.curve[0][0] <= fuse.rating_a:
         yield Problem("fuse.curve", fuse.curve[0], "melts at a current that the fuse carries for ever",
-                      f"allowed: currents above rating_a = {fuse.rating_a:g}")  # fmt: skip
+                      f"allowed: currents above rating_a = {fuse.rating_a:g}",
+                      ("fuse.curve", "fuse.rating_a"))  # fmt: skip
     continuous = max(system.limits.charge_current_max_a, system.limits.discharge_current_max_a)
     if fuse.rating_a < continuous:
         yield Problem("fuse.rating_a", fuse.rating_a, "is below the pack's continuous current",
-                      f"allowed: {continuous:g} or more")  # fmt: skip
+                      f"allowed: {continuous:g} or more",
+                      ("fuse.rating_a", "limits.charge_current_max_a", "limits.discharge_current_max_a"))  # fmt: skip

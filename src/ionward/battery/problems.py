@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
+MISSING = "is missing"
+
 
 class Problem(NamedTuple):
     """What is wrong with the value at a key, and what would be right. `value` None: there is none.
@@ -78,7 +80,7 @@ def _reason(error: Any) -> tuple[str, str]:
     context = error.get("ctx", {})
     match error["type"]:
         case "missing":
-            return "is missing", "write it"
+            return MISSING, "write it"
         case "float_type" | "int_type" | "float_parsing" | "int_parsing":
             kind = "whole number" if error["type"].startswith("int") else "number"
             return f"is not a {kind}", f"allowed: a {kind} without quotes"

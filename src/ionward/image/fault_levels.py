@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
+from ionward.battery.checks import LOWER_WALLS, UPPER_WALLS
 from ionward.battery.limits import FaultChange, LevelChange
 from ionward.battery.problems import Problem, did_you_mean
 from ionward.battery.system import System
@@ -97,6 +98,15 @@ def _change_problems(fault: Fault, name: str, change: object, system: System, li
         return
     if catalogue is None and change.set is None:
         yield Problem(f"{path}.set", None, "is missing, and the catalogue has no such level", "write it")
+    of_sheet = fault.relative_to in {key for key, *_ in (*UPPER_WALLS, *LOWER_WALLS)}
+    wall = _absolute(catalogue, fault, _walls(system, limits)) if of_sheet else None
+    sign = 1.0 if fault.direction == "above" else -1.0
+    if wall is not None and change.set is not None and sign * change.set > sign * wall.set + 1e-9 * abs(wall.set):
+        yield Problem(
+            f"{path}.set", change.set, f"is further out than {fault.relative_to} of the cell's data sheet permits",
+            f"allowed: {wall.set:g} or {'less' if sign > 0 else 'more'}",
+            (f"{path}.set", "system.cell", "topology.cells_in_parallel"),
+        )  # fmt: skip
     period_s = sample_period_s(fault, system)
     samples = change.delay_samples or (catalogue.delay_samples if catalogue else 1)
     if change.delay_s is not None and change.delay_s < (samples - 1) * period_s - 1e-9:
@@ -104,6 +114,16 @@ def _change_problems(fault: Fault, name: str, change: object, system: System, li
             f"{path}.delay_s", change.delay_s, f"{samples} samples of {period_s:g} s take longer",
             f"allowed: {(samples - 1) * period_s:g} or more, or fewer delay_samples",
         )  # fmt: skip
+
+
+def _walls(system: System, limits: Any) -> Any:
+    """The scalar parameters with the limits as far out as the cell's data sheet allows."""
+    sheet, out = system.cell_model.data_sheet, limits.copy()
+    for key, wall_key, each in UPPER_WALLS:
+        out[key] = getattr(sheet, wall_key) * (system.topology.cells_in_parallel if each else 1)
+    for key, wall_key in LOWER_WALLS:
+        out[key] = getattr(sheet, wall_key)
+    return out
 
 
 def _order_problems(fault: Fault, ladder: Ladder, change: FaultChange) -> Iterator[Problem]:
