@@ -28,7 +28,9 @@ class Precharge(SystemPart):
 
     fitted: Annotated[bool, Field(description="The pack has a precharge contactor and resistor")] = True
     resistance_ohm: Annotated[Positive, Field(description="Precharge resistor")]
-    resistor_energy_j: Annotated[Positive, Field(description="Energy that the resistor takes in one try")] = 500.0
+    resistor_energy_j: Annotated[
+        Positive, Field(description="Energy that the resistor bears in one try, before it must cool")
+    ] = 5000.0
     done_v: Annotated[Positive, Field(description="Precharge is complete when bus and pack differ by less")]
     done_a: Annotated[
         Positive,
@@ -43,6 +45,9 @@ class Fuse(SystemPart):
     """Main fuse: `[fuse]`."""
 
     fitted: Annotated[bool, Field(description="The pack has a main fuse")] = True
+    pyrofuse: Annotated[
+        bool, Field(description="A pyrotechnic fuse, fired by the BMS, opens what contactors may not")
+    ] = False
     rating_a: Annotated[Positive, Field(description="Current that the fuse carries for ever")]
     curve: Annotated[
         list[Annotated[list[Positive], Field(min_length=2, max_length=2)]],

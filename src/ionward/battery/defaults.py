@@ -160,6 +160,7 @@ def _done_v(tables: _Tables, _: CellModel | None) -> float:
 
 # In this order: a value may follow from one above it.
 DERIVED: dict[str, Callable[[_Tables, CellModel | None], Any]] = {
+    "sensors.temperature.fitted": lambda t, _: t.number("topology.temperature_sensors_per_module") > 0,
     "limits.cell_voltage_max_v": _from_sheet("voltage_max_v", False),
     "limits.cell_voltage_min_v": _from_sheet("voltage_min_v", False),
     "limits.charge_current_max_a": _from_sheet("charge_current_max_a", True),

@@ -172,13 +172,16 @@ def system_from(
 def _fitted(user: Values) -> Values:
     """Somebody who writes a sensor's or a part's table has that part, whatever the profile says."""
 
+    # Whether there are temperature sensors is told by their number, in the topology.
+    fitted_by_table = {*SENSOR_NAMES} - {"temperature"}
+
     def written(table: Any) -> Any:
         return {"fitted": True, **table} if isinstance(table, dict) else table
 
     parts: Values = {name: written(user[name]) for name in ("contactors", "precharge", "fuse") if name in user}
     sensors = user.get("sensors")
     if isinstance(sensors, dict):
-        known = {name: written(table) for name, table in sensors.items() if name in SENSOR_NAMES}
+        known = {name: written(table) for name, table in sensors.items() if name in fitted_by_table}
         parts["sensors"] = {**sensors, **known}
     return {**user, **parts}
 
