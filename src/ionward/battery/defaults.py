@@ -13,6 +13,8 @@ from ionward.battery.cell import CellModel, DataSheet
 
 Values = dict[str, Any]
 
+AGE_MIN_S = 0.02  # a shorter age would trip over the scheduling of any bus
+
 # Multiples of the rating and melting times of fuses for battery systems (class aR/gBat with time delay), typical of
 # their published curves. Field knowledge, for consistency checks and the twin: take the curve of your own fuse.
 FUSE_CURVE = ((1.35, 3600.0), (2.0, 100.0), (3.0, 10.0), (5.0, 0.5), (10.0, 0.01))
@@ -88,7 +90,7 @@ def _age_max(sensor: str) -> Callable[[_Tables, CellModel | None], Any]:
         table = tables.table(f"sensors.{sensor}")
         delay_s = tables.number(f"sensors.{sensor}.delay_s") if "delay_s" in table else 0.0
         cycle_s = tables.number("cycle.period_s")
-        return max(5 * tables.number(f"sensors.{sensor}.period_s") + delay_s, 2 * cycle_s)
+        return max(5 * tables.number(f"sensors.{sensor}.period_s") + delay_s, 2 * cycle_s, AGE_MIN_S)
 
     return value
 
