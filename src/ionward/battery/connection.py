@@ -34,7 +34,7 @@ class Precharge(SystemPart):
     done_v: Annotated[Positive, Field(description="Precharge is complete when bus and pack differ by less")]
     done_a: Annotated[
         Positive,
-        Field(description="… and the current is below this (default: the current sensor's tolerance, at least 50 mA)"),
+        Field(description="… and the current is below this"),
     ]
     timeout_s: Annotated[Positive, Field(description="Longest precharge")] = 2.0
     tries: Annotated[Count, Field(description="Tries before a person is asked")] = 3
@@ -53,8 +53,7 @@ class Fuse(SystemPart):
         list[Annotated[list[Positive], Field(min_length=2, max_length=2)]],
         Field(
             min_length=2,
-            description="Melting curve: [current in A, time in s], currents rising, times falling "
-            "(default: a typical curve of fuses for batteries, from the rating)",
+            description="Melting curve: [current in A, time in s], currents rising, times falling",
         ),
     ]
 

@@ -166,6 +166,11 @@ def fault_doubts(system: System) -> Iterator[str]:
                 continue
             if decision_time_s(level, period_s) > 3 * level.delay_s + 1.0:
                 slow.setdefault(period_s, []).append(f"{fault.id}.{name}")
+            if fault.relative_to.endswith("current_max_a") and level.delay_s <= system.limits.pulse_s:
+                yield (
+                    f"faults.{fault.id}.{name}: delay_s = {level.delay_s:g} ends a rated pulse of "
+                    f"{system.limits.pulse_s:g} s"
+                )
             if not low <= level.set <= high:
                 yield f"faults.{fault.id}.{name}: the sensor cannot read as far as {level.set:g} {fault.unit}"
     for period_s, levels in slow.items():
