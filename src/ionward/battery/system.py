@@ -204,8 +204,8 @@ def _cell_of(user: Values, folder: Path, problems: list[Problem]) -> CellModel |
     if name is None:
         return None  # validation tells that it is missing
     if not name.endswith(".toml") and name not in names():
-        known = ", ".join(names()) or "no cells"
-        problems.append(Problem("system.cell", name, "unknown cell", f"allowed: {known}, or a .toml file beside this"))
+        known = f"{did_you_mean(name, names())} or a .toml file beside this"
+        problems.append(Problem("system.cell", name, "unknown cell", known))
         return None
     try:
         return load_cell(name, folder)
