@@ -39,7 +39,7 @@ scalars = st.one_of(numbers, st.booleans(), st.text(max_size=5), st.sampled_from
 values = st.recursive(
     scalars,
     lambda inner: st.one_of(
-        st.lists(inner, max_size=4), st.dictionaries(st.sampled_from(["set", "clear", "fault", "x"]), inner, max_size=3)
+        st.lists(inner, max_size=4), st.dictionaries(st.sampled_from(["set", "clear", "fault", "x\n"]), inner, max_size=3)
     ),
     max_leaves=6,
 )
@@ -99,6 +99,7 @@ def assert_clear(lines: tuple[str, ...]) -> None:
         assert line.startswith("pack.toml: "), line
         assert line.count(": ") >= 2, line
         assert "; " in line, line
+        assert line.isprintable(), line
 
 
 @settings(max_examples=400, deadline=None)
@@ -116,7 +117,7 @@ def test_a_mutated_example_loads_or_is_refused_with_clear_lines(case: tuple[str,
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.dictionaries(st.sampled_from([*TABLES, "cell_model", "file", "other"]), values, max_size=6))
+@given(st.dictionaries(st.sampled_from([*TABLES, "cell_model", "file", "two\nlines"]), values, max_size=6))
 def test_any_tables_load_or_are_refused(description: dict[str, Any]) -> None:
     lines = refusal_of(description, None)
     assert not isinstance(lines, System)
