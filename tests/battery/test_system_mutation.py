@@ -39,7 +39,7 @@ scalars = st.one_of(numbers, st.booleans(), st.text(max_size=5), st.sampled_from
 values = st.recursive(
     scalars,
     lambda inner: st.one_of(
-        st.lists(inner, max_size=4), st.dictionaries(st.sampled_from(["set", "clear", "fault", "x\n"]), inner, max_size=3)
+        st.lists(inner, max_size=4), st.dictionaries(st.sampled_from(["set", "fault", "x\n"]), inner, max_size=3)
     ),
     max_leaves=6,
 )
