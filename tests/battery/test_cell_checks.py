@@ -71,9 +71,9 @@ def test_a_users_file_is_checked_when_it_is_loaded(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(text, encoding="utf-8")
     with pytest.raises(UserError) as caught:
         load_cell("mine.toml", tmp_path)
+    path = tmp_path / "mine.toml"
     assert str(caught.value) == (
-        f"{tmp_path / 'mine.toml'}: data_sheet.charge_temperature_min_c: is not below charge_temperature_max_c; allowed: "
-        "less than -5"
+        f"{path}: data_sheet.charge_temperature_min_c: is not below charge_temperature_max_c; allowed: less than -5"
     )
 
 
