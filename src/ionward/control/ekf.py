@@ -18,7 +18,8 @@ The filter differs from the textbook in what it knows about its own errors:
 
 Layout, for speed: look-ups are split from the arithmetic, and states stand in chunks of `LANES`
 cells, `[chunk, field, lane]`. Inside a chunk every address is a constant distance from the others, so the compiler
-can prove that they do not overlap and writes vector code (with `[field, cell]` it gives up: "too many memory checks", seven times slower).
+can prove that they do not overlap and writes vector code (with `[field, cell]` it gives up: "too many memory checks",
+five times slower).
 """
 
 from __future__ import annotations
@@ -29,7 +30,6 @@ from ionward._compile import njit
 from ionward.battery import tables
 from ionward.image.catalogue import Signal, rows
 from ionward.image.inputs import Array
-from ionward.image.parameters import CELLP
 
 STATE_SIGNALS = (
     Signal("soc", "", "State of charge", "f8", 0, 1),
