@@ -65,8 +65,11 @@ HIGH_TICKS = 3
 RESISTOR_RESUME = 0.5
 # A negative contactor alone must not raise a dead bus by more than this share of the pack voltage.
 PROBE_RISE = 0.1
-# So long a live bus may take to come to the pack's voltage (an inverter that adjusts itself takes seconds).
-BUS_WAIT_S = 30.0
+# So long a live bus may take to come to the pack's voltage (an inverter that adjusts itself takes seconds). One that
+# stays above the pack is refused then. One that stays below is charged from there: it may be what the last connection
+# left on the capacitors, and if something holds it, the resistor bears it and the try fails.
+BUS_ABOVE_WAIT_S = 30.0
+BUS_BELOW_WAIT_S = 5.0
 
 
 @njit
@@ -114,16 +117,16 @@ def _held_back(p: Any, s: Any, m: Array) -> int:
 
 @njit
 def _bus_is_in_the_way(p: Any, s: Any, m: Array) -> bool:
-    """The bus is live and stands elsewhere than the pack. After a while the wish is refused for good."""
+    """The bus is live and stands elsewhere than the pack. Above it, the wish is refused after a while."""
     if m[SEQ.bus_fitted] == 0.0 or matches(p, m) or abs(m[SEQ.bus_v]) < p["bus_dead_v"]:
         m[SEQ.live_s] = math.nan
         return False
-    if s["precharge_tries"] > 0 and m[SEQ.bus_v] < m[SEQ.pack_v]:
-        # What an aborted try of our own left on the bus: the next one goes on from there.
-        return False
     if math.isnan(m[SEQ.live_s]):
         m[SEQ.live_s] = s["time_s"]
-    if not s["time_s"] - m[SEQ.live_s] < BUS_WAIT_S:
+    waited_s = s["time_s"] - m[SEQ.live_s]
+    if p["has_precharge"] == 1 and m[SEQ.bus_v] < m[SEQ.pack_v]:
+        return bool(s["precharge_tries"] == 0 and not waited_s >= BUS_BELOW_WAIT_S)
+    if not waited_s < BUS_ABOVE_WAIT_S:
         m[SEQ.refused] = 1.0
     return True
 
