@@ -18,11 +18,8 @@ from ionward.twin.rows import KON, MAIN_NEGATIVE, MAIN_POSITIVE, OUT, PRECHARGE,
 Array = npt.NDArray[np.float64]
 
 LEAST_CAPACITANCE_F = 1e-6
-# Steady over-current that a fuse carries for ever, and its slow time constant [K]: 1.3 times its rating, 100 s.
-FUSE_SLOW_LIMIT = 1.69
-FUSE_SLOW_S = 100.0
-# The fast part forgets below six times the rating [K].
-FUSE_FAST_FACTOR = 6.0
+# A fuse that carries less than its curve begins with cools down with this time constant [K].
+FUSE_COOLING_S = 100.0
 
 
 @njit
@@ -56,6 +53,8 @@ def switch(contactors: Array, settings: Array, state: Array, outputs: Array) -> 
                 else:
                     contactors[KON.closed, k] = wanted
                     contactors[KON.changing_s, k] = 0.0
+                    if wanted > 0.0 and contactors[KON.welds_next, k] > 0.0:
+                        contactors[KON.welded, k] = 1.0
 
 
 @njit
@@ -74,7 +73,8 @@ def source_current(
         state[STATE.discharge_limit_seen_a] = outputs[OUT.discharge_limit_a]
         state[STATE.connected_seen] = outputs[OUT.connected]
     at = int(state[STATE.profile_next])
-    while at < profile.shape[1] and profile[0, at] <= time_s + 1e-9:
+    since_s = time_s - settings[SET.origin_s]
+    while at < profile.shape[1] and profile[0, at] <= since_s + 1e-9:
         at += 1
     state[STATE.profile_next] = at
     asked = profile[1, at - 1] if at > 0 else 0.0
@@ -104,7 +104,7 @@ def source_current(
             most = (target_v - bus_v) * capacitance(settings) / settings[SET.dt_s] + target_v * drain_s
         now = min(now, max(most, 0.0))
     state[STATE.source_a] = now
-    return now
+    return float(now)
 
 
 @njit
@@ -119,11 +119,11 @@ def current_of_power(power_w: float, emf_v: float, path_ohm: float) -> float:
 @njit
 def capacitance(settings: Array) -> float:
     """DC link, or the stray capacitance of a pack without one."""
-    return max(settings[SET.capacitance_f], LEAST_CAPACITANCE_F)
+    return float(max(settings[SET.capacitance_f], LEAST_CAPACITANCE_F))
 
 
 @njit
-def solve(contactors: Array, settings: Array, state: Array, outputs: Array, profile: Array) -> None:
+def solve(contactors: Array, settings: Array, state: Array, outputs: Array, profile: Array, fuse_curve: Array) -> None:
     """Bus voltage and pack current over one step, exactly; then what the current does to fuse and contacts."""
     dt_s = settings[SET.dt_s]
     emf_v = state[STATE.emf_v]
@@ -178,20 +178,35 @@ def solve(contactors: Array, settings: Array, state: Array, outputs: Array, prof
         state[STATE.pack_voltage_v] = end_v if joined else 0.0
     if closed and not through_resistor and peak_a > settings[SET.weld_a]:
         contactors[KON.welded, MAIN_POSITIVE] = 1.0
-    melt(settings, state, square, dt_s)
+    if settings[SET.has_fuse] > 0.0:
+        melt(state, fuse_curve, square, dt_s)
 
 
 @njit
-def melt(settings: Array, state: Array, mean_square_a2: float, dt_s: float) -> None:
-    """The fuse: a fast part that melts at its pre-arcing integral, and a slow one for lasting overload."""
-    rating = settings[SET.fuse_a]
-    melt_a2s = settings[SET.fuse_melt_a2s]
-    fast_s = melt_a2s / (FUSE_FAST_FACTOR * rating) ** 2
-    decay = math.exp(-dt_s / fast_s)
-    fast = state[STATE.fuse_a2s] * decay + mean_square_a2 * fast_s * (1.0 - decay)
-    load = mean_square_a2 / (rating * rating)
-    slow = load + (state[STATE.fuse_heat] - load) * math.exp(-dt_s / FUSE_SLOW_S)
-    state[STATE.fuse_a2s] = fast
-    state[STATE.fuse_heat] = slow
-    if fast >= melt_a2s or slow >= FUSE_SLOW_LIMIT:
+def melting_time(curve: Array, amperes: float) -> float:
+    """Time after which the fuse melts at a current: straight between the points of its curve on logarithmic scales.
+
+    `curve` is `[2 (A, s), point]`. Beyond the last point the melting integral I²t is constant (no heat gets away);
+    below the first the fuse lasts for ever.
+    """
+    last = curve.shape[1] - 1
+    if not amperes >= curve[0, 0]:
+        return math.inf
+    if amperes >= curve[0, last]:
+        return float(curve[1, last] * (curve[0, last] / amperes) ** 2)
+    k = 0
+    while amperes >= curve[0, k + 1]:
+        k += 1
+    part = math.log(amperes / curve[0, k]) / math.log(curve[0, k + 1] / curve[0, k])
+    return float(curve[1, k] * (curve[1, k + 1] / curve[1, k]) ** part)
+
+
+@njit
+def melt(state: Array, curve: Array, mean_square_a2: float, dt_s: float) -> None:
+    """Each step uses up its part of the melting time at its effective current; a lightly loaded fuse recovers."""
+    if mean_square_a2 < curve[0, 0] * curve[0, 0]:
+        state[STATE.fuse_melted] *= math.exp(-dt_s / FUSE_COOLING_S)
+        return
+    state[STATE.fuse_melted] += dt_s / melting_time(curve, math.sqrt(mean_square_a2))
+    if state[STATE.fuse_melted] >= 1.0:
         state[STATE.fuse_blown] = 1.0

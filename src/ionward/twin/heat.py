@@ -20,13 +20,15 @@ from ionward.twin.rows import CELLS, COOLING_LIQUID, COOLING_NONE, OUT, SET, STA
 
 Array = npt.NDArray[np.float64]
 
+CHILLER_FULL_K = 10.0  # the chiller gives all it can when the loop is so much warmer than its lowest temperature
+
 
 @njit
 def flow_w_per_k(settings: Array, state: Array, outputs: Array) -> float:
     """Heat capacity flow of coolant or air now."""
     demand = outputs[OUT.pump] if settings[SET.cooling] == COOLING_LIQUID else outputs[OUT.fan]
     part = min(max(demand, 0.0), 1.0) * state[STATE.flow_factor]
-    return settings[SET.flow_w_per_k] * max(part, settings[SET.stagnant])
+    return float(settings[SET.flow_w_per_k] * max(part, settings[SET.stagnant]))
 
 
 @njit
@@ -91,11 +93,11 @@ def advance(cells: Array, settings: Array, state: Array, outputs: Array, dt_s: f
 def loop(settings: Array, state: Array, outputs: Array, flow: float, heating_w: float, dt_s: float) -> None:
     """The coolant loop outside of the pack: heat from the cells and the heater, to chiller and ambient."""
     inlet_c, outlet_c = state[STATE.coolant_inlet_c], state[STATE.coolant_outlet_c]
-    chiller = min(max(outputs[OUT.fan], 0.0), 1.0) * state[STATE.chiller_factor] * settings[SET.chiller_w_per_k]
+    chiller_w = min(max(outputs[OUT.fan], 0.0), 1.0) * state[STATE.chiller_factor] * settings[SET.chiller_w]
     watts = (
         flow * (outlet_c - inlet_c)
         + heating_w
-        - chiller * max(inlet_c - settings[SET.chiller_c], 0.0)
+        - chiller_w * min(max((inlet_c - settings[SET.chiller_c]) / CHILLER_FULL_K, 0.0), 1.0)
         - settings[SET.loop_ambient_w_per_k] * (inlet_c - state[STATE.ambient_c])
     )
     inlet_c += watts * dt_s / settings[SET.loop_j_per_k]

@@ -33,7 +33,7 @@ def new_generator(seed: int) -> Integers:
 def normal_quantiles() -> Array:
     """Middle quantiles of the normal distribution, scaled to a standard deviation of one."""
     values = np.asarray(ndtri((np.arange(QUANTILES) + 0.5) / QUANTILES), dtype=np.float64)
-    return values / values.std()
+    return np.asarray(values / values.std(), dtype=np.float64)
 
 
 @njit
@@ -46,10 +46,10 @@ def next_integer(generator: Integers) -> int:
     z = a - b
     if z < 0:
         z += _MODULUS_1 - 1
-    return z
+    return int(z)
 
 
 @njit
 def next_normal(generator: Integers, quantiles: Array) -> float:
     """Next normal deviate, mean 0, standard deviation 1."""
-    return quantiles[(next_integer(generator) >> 4) & (QUANTILES - 1)]
+    return float(quantiles[(next_integer(generator) >> 4) & (QUANTILES - 1)])

@@ -55,6 +55,7 @@ CONTACTOR_ROWS = (
     Signal("close_s", "s", "Time to close"),
     Signal("open_s", "s", "Time to open"),
     Signal("welded", "", "1: cannot open"),
+    Signal("welds_next", "", "1: welds when it closes"),
     Signal("stuck", "", "1: cannot close"),
     Signal("breaks", "", "How often it broke more current than it may"),
 )
@@ -63,6 +64,8 @@ MAIN_POSITIVE, MAIN_NEGATIVE, PRECHARGE = range(3)
 # Constants of the plant that are not the cell's.
 SETTING_ROWS = (
     Signal("dt_s", "s", "Length of one step"),
+    Signal("steps_per_tick", "", "Steps of the plant between two ticks of the BMS"),
+    Signal("origin_s", "s", "Time at which the simulation started, on the clock of the BMS"),
     Signal("refresh_s", "s", "Every cell's tables are read again within this time"),
     Signal("thermal_every", "", "Thermal steps come every so many electrical steps"),
     Signal("hysteresis_rate", "", "Gamma of the hysteresis"),
@@ -81,8 +84,7 @@ SETTING_ROWS = (
     Signal("bleed_down_ohm", "Ω", "Resistor across the DC link"),
     Signal("bus_short_s", "S", "Conductance of a short across the bus, 0 none"),
     Signal("fuse_ohm", "Ω", "Fuse"),
-    Signal("fuse_a", "A", "Rating of the fuse"),
-    Signal("fuse_melt_a2s", "A²s", "Pre-arcing integral of the fuse"),
+    Signal("has_fuse", "", "0: none"),
     Signal("bleed_ohm", "Ω", "Bleed resistor of one cell"),
     # load and charger
     Signal("charge_voltage_v", "V", "Voltage at which the charger goes over to constant voltage"),
@@ -104,8 +106,8 @@ SETTING_ROWS = (
     Signal("flow_w_per_k", "W/K", "Mass flow times heat capacity at full pump or fan"),
     Signal("stagnant", "", "Flow that remains without pump or fan, as a part of the full one"),
     Signal("loop_j_per_k", "J/K", "Heat capacity of the coolant loop"),
-    Signal("chiller_w_per_k", "W/K", "Loop to the chiller's evaporator at full demand"),
-    Signal("chiller_c", "°C", "Evaporator temperature"),
+    Signal("chiller_w", "W", "Heat that the chiller takes out of the loop at full demand"),
+    Signal("chiller_c", "°C", "The chiller cools the loop no further than this"),
     Signal("loop_ambient_w_per_k", "W/K", "Loop to ambient"),
     Signal("heater_w", "W", "Heater at full demand"),
 )  # fmt: skip
@@ -123,8 +125,7 @@ STATE_ROWS = (
     Signal("pack_voltage_v", "V", "Battery side of the contactors"),
     Signal("bus_voltage_v", "V", "Load side of the contactors"),
     Signal("source_a", "A", "Current of load and charger on the bus, positive into the battery"),
-    Signal("fuse_a2s", "A²s", "Fast heat in the fuse"),
-    Signal("fuse_heat", "", "Slow heat in the fuse, 1 at rated current"),
+    Signal("fuse_melted", "", "How far the fuse is from melting: 0 cold, 1 open"),
     Signal("fuse_blown", "", "1: open"),
     Signal("pyrofuse_fired", "", "1: open"),
     Signal("charge_as", "As", "Charge put through the pack since the start, positive when charging"),

@@ -52,9 +52,7 @@ def faulty(value: float, fault: float, strength: float, since_s: float, last: fl
 
 
 @njit
-def sample(
-    sensors: Array, truth: Array, raw: Array, time_s: float, generator: Integers, quantiles: Array
-) -> None:
+def sample(sensors: Array, truth: Array, raw: Array, time_s: float, generator: Integers, quantiles: Array) -> None:
     """Take the samples that are due from `truth`, and hand those that have arrived to `raw`."""
     for k in range(truth.shape[0]):
         if sensors[SENSE.fitted, k] == 0.0:
