@@ -70,7 +70,11 @@ class Circuit(Part):
 
 
 class Hysteresis(Part):
-    """Hysteresis between the OCV branches: `rate` is gamma of Plett's one-state model, `instantaneous_v` its jump."""
+    """Hysteresis between the OCV branches.
+
+    `rate` is gamma of Plett's one-state model, `instantaneous_v` the part that follows the sign of the
+    current at once.
+    """
 
     rate: Annotated[float, Field(gt=0)]
     instantaneous_v: Annotated[float, Field(ge=0)] = 0.0

@@ -1,0 +1,1 @@
+"""Identification of a cell model from measured logs."""
