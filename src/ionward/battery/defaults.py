@@ -87,7 +87,7 @@ def _age_max(sensor: str) -> Callable[[_Tables, CellModel | None], Any]:
     def value(tables: _Tables, _: CellModel | None) -> float:
         table = tables.table(f"sensors.{sensor}")
         delay_s = tables.number(f"sensors.{sensor}.delay_s") if "delay_s" in table else 0.0
-        cycle_s = tables.number("cycle.period_s") if "period_s" in tables.values.get("cycle", {}) else 0.01
+        cycle_s = tables.number("cycle.period_s")
         return max(5 * tables.number(f"sensors.{sensor}.period_s") + delay_s, 2 * cycle_s)
 
     return value
@@ -226,7 +226,7 @@ def with_derived(values: Values, cell: CellModel | None) -> Values:
             table = tables.table(table_path)
             if key not in table:
                 table[key] = rule(tables, cell)
-        except (KeyError, OverflowError):
+        except (KeyError, OverflowError, ValueError):
             continue
     return out
 
