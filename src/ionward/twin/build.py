@@ -105,8 +105,9 @@ def build_plant(
     table = np.ascontiguousarray(system.cell_model.table())
     electric.refresh(cells, table, settings, 0, size.cells)
     cells[CELLS.emf_v] = cells[CELLS.voltage_v] = cells[CELLS.ocv_v]
+    state[STATE.pack_voltage_v] = cells[CELLS.voltage_v].sum()
     if not system.contactors.fitted:
-        state[STATE.bus_voltage_v] = cells[CELLS.voltage_v].sum()
+        state[STATE.bus_voltage_v] = state[STATE.pack_voltage_v]
     return Plant(
         settings=settings,
         state=state,
