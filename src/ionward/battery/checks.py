@@ -169,6 +169,12 @@ def _sensors_of_the_pack(system: System) -> Iterator[Problem]:
     for name in ("cell_voltage", "current"):
         if not getattr(sensors, name).fitted:
             yield Problem(f"sensors.{name}.fitted", False, "no pack can be protected without it", "allowed: true", ())
+    if sensors.temperature.fitted and system.topology.temperature_sensors == 0:
+        yield Problem(
+            "sensors.temperature.fitted", True, "topology.temperature_sensors_per_module is 0",
+            "allowed: false, or a number of sensors in the topology",
+            ("sensors.temperature.fitted", "topology.temperature_sensors_per_module"),
+        )  # fmt: skip
     if system.contactors.fitted and system.precharge.fitted:
         for name in ("pack_voltage", "bus_voltage"):
             if not getattr(sensors, name).fitted:
@@ -231,6 +237,12 @@ def precharge_time_s(system: System) -> float:
 
 def _connection(system: System) -> Iterator[Problem]:
     precharge = system.precharge
+    empty_v = system.series * system.limits.cell_voltage_min_v
+    if system.contactors.fitted and system.dc_link.dead_v >= empty_v:
+        yield Problem(
+            "dc_link.dead_v", system.dc_link.dead_v, f"is not below the empty pack's {empty_v:g} V",
+            f"allowed: less than {empty_v:g}",
+        )  # fmt: skip
     if not (system.contactors.fitted and precharge.fitted):
         return
     needed_s = precharge_time_s(system)

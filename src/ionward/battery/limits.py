@@ -28,7 +28,7 @@ class Limits(SystemPart):
     ] = 0.5
     slew_a_per_s: Annotated[
         Positive,
-        Field(description="Limits rise no faster than this, and fall at once (default: full discharge in 5 s)"),
+        Field(description="Limits rise no faster than this, and fall at once"),
     ]
 
 

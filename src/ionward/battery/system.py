@@ -2,7 +2,7 @@
 
 Attribute paths are the key paths of the file: `system.sensors.cell_voltage.period_s`. After loading every value is
 there: the user's, else the profile's, else the one that follows from the cell's data sheet or from other values
-(`battery.defaults`), else the field's own default.
+(`battery.derived`), else the field's own default.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from ionward.battery.cell import CellModel
 from ionward.battery.checks import system_problems
 from ionward.battery.connection import Contactors, DcLink, Fuse, Precharge
 from ionward.battery.cooling import Balancing, Cooling
-from ionward.battery.defaults import Values, is_derived, merge, profile_defaults, with_derived
+from ionward.battery.defaults import Values, merge, profile_defaults
+from ionward.battery.derived import is_derived, with_derived
 from ionward.battery.library import load_cell, names
 from ionward.battery.limits import Derating, FaultChange, Limits
 from ionward.battery.part import Count, Fraction, Positive, SystemPart
@@ -172,13 +173,16 @@ def system_from(
 def _fitted(user: Values) -> Values:
     """Somebody who writes a sensor's or a part's table has that part, whatever the profile says."""
 
+    # Whether there are temperature sensors is told by their number, in the topology.
+    fitted_by_table = {*SENSOR_NAMES} - {"temperature"}
+
     def written(table: Any) -> Any:
         return {"fitted": True, **table} if isinstance(table, dict) else table
 
     parts: Values = {name: written(user[name]) for name in ("contactors", "precharge", "fuse") if name in user}
     sensors = user.get("sensors")
     if isinstance(sensors, dict):
-        known = {name: written(table) for name, table in sensors.items() if name in SENSOR_NAMES}
+        known = {name: written(table) for name, table in sensors.items() if name in fitted_by_table}
         parts["sensors"] = {**sensors, **known}
     return {**user, **parts}
 

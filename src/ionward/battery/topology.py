@@ -44,7 +44,7 @@ class Topology(SystemPart):
     busbar_resistance_ohm: Annotated[NotNegative, Field(description="One joint between two pack cells")]
     capacity_ah: Annotated[
         Positive,
-        Field(description="Capacity of one pack cell (default: the cell's, times cells in parallel); for used packs"),
+        Field(description="Capacity of one pack cell; for used packs"),
     ]
     resistance_factor: Annotated[
         Positive, Field(description="Resistance against new cells: 1.3 for a pack that has grown by 30 %")

@@ -73,14 +73,12 @@ def build_parameters(system: System) -> Parameters:
         raise UserError(*(p.line(system.file or system.system.name) for p in problems))
     size = system_size(system)
     sensors = system.sensors
-    has_temperature = sensors.temperature.fitted and system.topology.temperature_sensors > 0
     channel_limits = np.empty((len(MEASURE), CHANNELS))
     for channel, sensor in CHANNEL_SENSORS.items():
         channel_limits[:, getattr(CHANNEL, channel)] = measurement_limits(getattr(sensors, sensor))
     if not system.precharge.fitted:
         channel_limits[MEASURE.fitted, CHANNEL.precharge_closed] = 0
     sensor_limits = np.repeat(measurement_limits(sensors.temperature)[:, None], size.sensors, axis=1)
-    sensor_limits[MEASURE.fitted] = has_temperature
     return Parameters(
         scalars=scalars(system),
         channel_limits=channel_limits,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -146,3 +147,46 @@ def _order_problems(fault: Fault, ladder: Ladder, change: FaultChange) -> Iterat
             )
             yield Problem(f"faults.{fault.id}.{told}.set", value, f"{low_name} and {high_name} are in the wrong order",
                           f"allowed: {allowed}")  # fmt: skip
+
+
+def decision_time_s(level: Level, period_s: float) -> float:
+    """Longest time from the cause to the decision: waiting for the first sample, then the delays."""
+    return period_s + max(level.delay_s, (level.delay_samples - 1) * period_s)
+
+
+def fault_doubts(system: System) -> Iterator[str]:
+    """Ladders that cannot do what they say: samples too slow for the delay, thresholds that the sensor cannot see."""
+    limits = scalars(system)
+    slow: dict[float, list[str]] = {}
+    for fault in FAULTS:
+        period_s = sample_period_s(fault, system)
+        low, high = _visible(fault, system)
+        for name, level in zip(LEVEL_NAMES, _ladder(fault, limits, system.faults.get(fault.id, ABSENT)), strict=True):
+            if level is None:
+                continue
+            if decision_time_s(level, period_s) > 3 * level.delay_s + 1.0:
+                slow.setdefault(period_s, []).append(f"{fault.id}.{name}")
+            if fault.relative_to.endswith("current_max_a") and level.delay_s <= system.limits.pulse_s:
+                yield (
+                    f"faults.{fault.id}.{name}: delay_s = {level.delay_s:g} ends a rated pulse of "
+                    f"{system.limits.pulse_s:g} s"
+                )
+            if not low <= level.set <= high:
+                yield f"faults.{fault.id}.{name}: the sensor cannot read as far as {level.set:g} {fault.unit}"
+    for period_s, levels in slow.items():
+        shown = ", ".join(levels[:3]) + (f" and {len(levels) - 3} more" if len(levels) > 3 else "")
+        yield f"faults: samples every {period_s:g} s are too slow for the delays of {shown}"
+
+
+def _visible(fault: Fault, system: System) -> tuple[float, float]:
+    """Thresholds that the sensor behind a fault can see. Discharge currents are judged as positive numbers."""
+    sensors = system.sensors
+    if fault.relative_to.startswith("cell_voltage"):
+        return sensors.cell_voltage.low, sensors.cell_voltage.high
+    if fault.relative_to.startswith("charge_current"):
+        return 0.0, sensors.current.high
+    if fault.relative_to.startswith("discharge_current"):
+        return 0.0, -sensors.current.low
+    if "temperature" in fault.relative_to:
+        return sensors.temperature.low, sensors.temperature.high
+    return -math.inf, math.inf

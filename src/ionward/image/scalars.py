@@ -27,6 +27,7 @@ def scalars(system: System) -> Any:
 
 def _rhythm_and_limits(system: System) -> dict[str, float]:
     limits = {name: value for name, value in system.limits.model_dump().items() if name != "slew_a_per_s"}
+    redundant = system.sensors.current_redundant
     return {
         "cycle_s": system.cycle.period_s,
         "estimate_every": system.cycle.estimate_every,
@@ -34,7 +35,7 @@ def _rhythm_and_limits(system: System) -> dict[str, float]:
         "series": system.series,
         **limits,
         "limit_slew_a_per_s": system.limits.slew_a_per_s,
-        "current_tolerance_a": system.sensors.current_redundant.agree_a,
+        "current_tolerance_a": redundant.agree_a if redundant.fitted else system.sensors.current.tolerance_a,
         "hold_s": system.sensors.hold_s,
     }
 
