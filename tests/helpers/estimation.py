@@ -122,7 +122,7 @@ def feed(
     temperature_c: Array | float = 25.0,
 ) -> Estimates:
     """Put rows of good measurements through the stage, each at its time; all cells see the same voltage."""
-    image = image_for(memory.state.shape[1])
+    image = image_for(len(memory.started))
     out = np.empty((3, len(time_s)))
     temperature = np.broadcast_to(np.asarray(temperature_c, float), time_s.shape).copy()
     arrays = (np.ascontiguousarray(a, dtype=float) for a in (time_s, current_a, voltage_v))

@@ -16,19 +16,20 @@ The filter differs from the textbook in what it knows about its own errors:
   sigma-point filter), not at a point: a start that is 20 points wrong on a curve with a plateau and two knees still
   sees the knees. What the straight line misses is added to the measurement noise.
 
-Everything is written as plain loops over `[field, cell]` blocks. The look-ups are split from the arithmetic, so that
-the arithmetic becomes vector code.
+Layout, for speed: look-ups are split from the arithmetic, and states stand in chunks of `LANES`
+cells, `[chunk, field, lane]`. Inside a chunk every address is a constant distance from the others, so the compiler
+can prove that they do not overlap and writes vector code (with `[field, cell]` it gives up: "too many memory checks",
+five times slower).
 """
 
 from __future__ import annotations
 
-import math
+import numpy as np
 
 from ionward._compile import njit
 from ionward.battery import tables
 from ionward.image.catalogue import Signal, rows
 from ionward.image.inputs import Array
-from ionward.image.parameters import CELLP
 
 STATE_SIGNALS = (
     Signal("soc", "", "State of charge", "f8", 0, 1),
@@ -48,23 +49,20 @@ STATE_SIGNALS = (
 )
 STATE = rows("FilterState", STATE_SIGNALS)
 
-# What the filter step works on, one row for each input and each looked-up parameter.
+# What the filter step works on: inputs, what was looked up, and results.
 WORK_SIGNALS = (
+    Signal("capacity_ah", "Ah", "Capacity"),
+    Signal("factor", "", "Resistance against the model cell's"),
     Signal("voltage_v", "V", "Measured voltage, or 0 where `use` is 0"),
     Signal("use", "", "1: the voltage is a new, good sample", "f8", 0, 1),
     Signal("temperature_c", "°C", "Temperature that the tables are read at"),
     Signal("doubt", "", "Factor on the model's variance, above 1 where the temperature is not known"),
     Signal("soc", "", "SOC after prediction", "f8", 0, 1),
-    Signal("ocv_v", "V", "Open-circuit voltage there, mean of the branches"),
-    Signal("slope_v", "V", "Slope of the OCV over one standard deviation of the SOC"),
-    Signal("bend_v", "V", "What the straight line misses"),
-    Signal("hysteresis_v", "V", "Half the distance of the branches"),
-    Signal("r0_ohm", "Ω", "Ohmic resistance of the model cell"),
-    Signal("r1_ohm", "Ω", "Resistance of the fast RC element"),
-    Signal("tau1_s", "s", "Time constant of the fast RC element"),
-    Signal("r2_ohm", "Ω", "Resistance of the slow RC element"),
-    Signal("tau2_s", "s", "Time constant of the slow RC element"),
-    Signal("model_std_v", "V", "Standard deviation of the model's voltage"),
+    Signal("high", "", "One standard deviation above, at most 1"),
+    Signal("low", "", "One standard deviation below, at least 0"),
+    Signal("high_v", "V", "OCV there"),
+    Signal("low_v", "V", "OCV there"),
+    Signal("slope_v", "V", "Slope of the OCV between the two"),
     Signal("predicted_v", "V", "Voltage expected before the measurement"),
     Signal("residual_v", "V", "Measured minus expected voltage; 0 where `use` is 0"),
 )
@@ -85,12 +83,14 @@ STEP_SIGNALS = (
 )
 STEP = rows("FilterStep", STEP_SIGNALS)
 
-# Where a row of the table goes in the work block.
-assert WORK.model_std_v - WORK.hysteresis_v == tables.MODEL_STD_V - tables.HYSTERESIS_V
-TABLE_TO_WORK = WORK.hysteresis_v - tables.HYSTERESIS_V
+LANES = 16
+STATES = len(STATE)
+WORKS = len(WORK)
+TINY = 1e-30
 
 # Shares of MODEL_STD carried by the slow and the fast element and as white noise, and the relative error of the table's
 # resistances (spread of new cells and ageing between checks; [K] 10..20 % is what pack makers accept at goods inward).
+SLOW_SHARE, FAST_SHARE, WHITE_SHARE = 1.0, 0.5, 0.25
 RESISTANCE_ERROR = 0.1
 WHITE_TIME_S = 2.0  # model errors faster than the fast element: correlated about so long
 HYSTERESIS_ERROR = 0.5  # the one-state model in part of its loop: standard deviation that h tends to
@@ -130,51 +130,73 @@ def decay(x: float) -> float:
 
 
 @njit
-def look_up(table: Array, step: Array, cells: Array, state: Array, work: Array) -> None:
-    """Predict each cell's SOC and read the tables there; temperatures must be finite."""
-    charge_ah = step[STEP.charge_ah]
-    for k in range(state.shape[1]):
-        soc = min(max(state[STATE.soc, k] + charge_ah / cells[CELLP.capacity_ah, k], 0.0), 1.0)
-        work[WORK.soc, k] = soc
-        i, u = tables.temperature_cell(work[WORK.temperature_c, k])
-        j, w = tables.soc_cell(soc)
-        a = (1.0 - u) * (1.0 - w)
-        b = (1.0 - u) * w
-        c = u * (1.0 - w)
-        d = u * w
-        ocv_v = (
-            a * table[i, j, tables.OCV_V]
-            + b * table[i, j + 1, tables.OCV_V]
-            + c * table[i + 1, j, tables.OCV_V]
-            + d * table[i + 1, j + 1, tables.OCV_V]
-        )
-        for p in range(tables.HYSTERESIS_V, tables.PARAMETERS):
-            work[p + TABLE_TO_WORK, k] = (
-                a * table[i, j, p] + b * table[i, j + 1, p] + c * table[i + 1, j, p] + d * table[i + 1, j + 1, p]
-            )
-        reach = max(math.sqrt(state[STATE.p_ss, k]), 0.5 / (tables.SOCS - 1))
-        high = min(soc + reach, 1.0)
-        low = max(soc - reach, 0.0)
-        j, w = tables.soc_cell(high)
-        high_v = (1.0 - u) * ((1.0 - w) * table[i, j, tables.OCV_V] + w * table[i, j + 1, tables.OCV_V]) + u * (
-            (1.0 - w) * table[i + 1, j, tables.OCV_V] + w * table[i + 1, j + 1, tables.OCV_V]
-        )
-        j, w = tables.soc_cell(low)
-        low_v = (1.0 - u) * ((1.0 - w) * table[i, j, tables.OCV_V] + w * table[i, j + 1, tables.OCV_V]) + u * (
-            (1.0 - w) * table[i + 1, j, tables.OCV_V] + w * table[i + 1, j + 1, tables.OCV_V]
-        )
-        slope_v = (high_v - low_v) / (high - low)
-        work[WORK.ocv_v, k] = ocv_v
-        work[WORK.slope_v, k] = slope_v
-        work[WORK.bend_v, k] = low_v + slope_v * (soc - low) - ocv_v
+def interpolate(flat: Array, at: int, u: float, w: float) -> float:
+    """Bilinear value of one parameter; `at` is its place in the lower corner of the flat table."""
+    low = flat[at] + w * (flat[at + tables.PARAMETERS] - flat[at])
+    at += tables.SOCS * tables.PARAMETERS
+    return low + u * (flat[at] + w * (flat[at + tables.PARAMETERS] - flat[at]) - low)
 
 
 @njit
-def filter_step(step: Array, cells: Array, state: Array, work: Array) -> None:
+def look_up(table: Array, step: Array, state: Array, work: Array, looked: Array) -> None:
+    """Predict each cell's SOC and read the tables there; temperatures must be finite.
+
+    `table` is `[temperature, soc, parameter]`; `looked` is `[cell, parameter]`, so that the parameters of one cell are
+    read and written as vectors.
+    """
+    flat = table.reshape(-1)
+    out = looked.reshape(-1)
+    x = state.reshape(-1)
+    y = work.reshape(-1)
+    charge_ah = step[STEP.charge_ah]
+    for c in range(state.shape[0]):
+        s0 = c * (STATES * LANES)
+        w0 = c * (WORKS * LANES)
+        for k in range(LANES):
+            soc = x[s0 + STATE.soc * LANES + k] + charge_ah / y[w0 + WORK.capacity_ah * LANES + k]
+            soc = min(max(soc, 0.0), 1.0)
+            reach = max(np.sqrt(x[s0 + STATE.p_ss * LANES + k]), 0.5 / (tables.SOCS - 1))
+            y[w0 + WORK.soc * LANES + k] = soc
+            y[w0 + WORK.high * LANES + k] = min(soc + reach, 1.0)
+            y[w0 + WORK.low * LANES + k] = max(soc - reach, 0.0)
+        for k in range(LANES):
+            i, u = tables.temperature_cell(y[w0 + WORK.temperature_c * LANES + k])
+            row = i * (tables.SOCS * tables.PARAMETERS)
+            j, w = tables.soc_cell(y[w0 + WORK.soc * LANES + k])
+            at = row + j * tables.PARAMETERS
+            cell = (c * LANES + k) * tables.PARAMETERS
+            # All values before the first store: so the eight become vector code.
+            ocv_v = interpolate(flat, at + tables.OCV_V, u, w)
+            hysteresis_v = interpolate(flat, at + tables.HYSTERESIS_V, u, w)
+            r0_ohm = interpolate(flat, at + tables.R0_OHM, u, w)
+            r1_ohm = interpolate(flat, at + tables.R1_OHM, u, w)
+            tau1_s = interpolate(flat, at + tables.TAU1_S, u, w)
+            r2_ohm = interpolate(flat, at + tables.R2_OHM, u, w)
+            tau2_s = interpolate(flat, at + tables.TAU2_S, u, w)
+            model_std_v = interpolate(flat, at + tables.MODEL_STD_V, u, w)
+            j, w = tables.soc_cell(y[w0 + WORK.high * LANES + k])
+            high_v = interpolate(flat, row + j * tables.PARAMETERS, u, w)
+            j, w = tables.soc_cell(y[w0 + WORK.low * LANES + k])
+            low_v = interpolate(flat, row + j * tables.PARAMETERS, u, w)
+            out[cell + tables.OCV_V] = ocv_v
+            out[cell + tables.HYSTERESIS_V] = hysteresis_v
+            out[cell + tables.R0_OHM] = r0_ohm
+            out[cell + tables.R1_OHM] = r1_ohm
+            out[cell + tables.TAU1_S] = tau1_s
+            out[cell + tables.R2_OHM] = r2_ohm
+            out[cell + tables.TAU2_S] = tau2_s
+            out[cell + tables.MODEL_STD_V] = model_std_v
+            y[w0 + WORK.high_v * LANES + k] = high_v
+            y[w0 + WORK.low_v * LANES + k] = low_v
+
+
+@njit
+def filter_step(step: Array, state: Array, work: Array, looked: Array) -> None:
     """One step of every cell: predict over the interval, then correct where a new voltage is there.
 
-    `step` is `[STEP]`, `state` is `[STATE, cell]`, `work` is `[WORK, cell]` as `look_up` left it. The correction
-    P - (P h)(P h)'/S keeps P positive because R stays above 1e-8 V² (P h h' P never comes near P in float64).
+    `step` is `[STEP]`, `state` is `[chunk, STATE, lane]`, `work` is `[chunk, WORK, lane]` and `looked` is
+    `[cell, parameter]` as `look_up` left them. The correction P - (P h)(P h)'/S keeps P positive because R stays above
+    1e-8 V² (P h h' P never comes near P in float64).
     """
     dt_s = step[STEP.dt_s]
     charge_ah = step[STEP.charge_ah]
@@ -182,73 +204,89 @@ def filter_step(step: Array, cells: Array, state: Array, work: Array) -> None:
     current_a = step[STEP.current_a]
     now_a = step[STEP.current_now_a]
     now_var = step[STEP.current_var]
-    sign = step[STEP.sign]
     rate = step[STEP.hysteresis_rate]
-    instant_v = step[STEP.hysteresis_instant_v] * sign
+    instant_v = step[STEP.hysteresis_instant_v] * step[STEP.sign]
     white = 1.0 + 2.0 * WHITE_TIME_S / max(dt_s, 1e-3)
     voltage_var = step[STEP.voltage_var] + INNOVATION_MIN_V * INNOVATION_MIN_V
     toward = 1.0 if current_a > 0.0 else (-1.0 if current_a < 0.0 else 0.0)
     resistance_var = now_var + (RESISTANCE_ERROR * current_a) ** 2
     r0_var = now_var + (RESISTANCE_ERROR * now_a) ** 2
+    x = state.reshape(-1)
+    y = work.reshape(-1)
+    z = looked.reshape(-1)
 
-    for k in range(state.shape[1]):
-        capacity_ah = cells[CELLP.capacity_ah, k]
-        factor = cells[CELLP.resistance_factor, k]
-        r0 = work[WORK.r0_ohm, k] * factor
-        r1 = work[WORK.r1_ohm, k] * factor
-        r2 = work[WORK.r2_ohm, k] * factor
-        slope = work[WORK.slope_v, k]
-        m = work[WORK.hysteresis_v, k]
-        std = work[WORK.model_std_v, k]
-        model_var = std * std * work[WORK.doubt, k]
-        a1 = decay(dt_s / work[WORK.tau1_s, k])
-        a2 = decay(dt_s / work[WORK.tau2_s, k])
-        ah = decay(abs(charge_ah * rate / capacity_ah))
+    for c in range(state.shape[0]):
+        s0 = c * (STATES * LANES)
+        w0 = c * (WORKS * LANES)
+        t0 = c * (tables.PARAMETERS * LANES)
+        for k in range(LANES):
+            xk = s0 + k
+            yk = w0 + k
+            zk = t0 + k * tables.PARAMETERS
+            capacity_ah = y[yk + WORK.capacity_ah * LANES]
+            factor = y[yk + WORK.factor * LANES]
+            low = y[yk + WORK.low * LANES]
+            low_v = y[yk + WORK.low_v * LANES]
+            use = y[yk + WORK.use * LANES]
+            soc = y[yk + WORK.soc * LANES]
+            ocv = z[zk + tables.OCV_V]
+            slope = (y[yk + WORK.high_v * LANES] - low_v) / (y[yk + WORK.high * LANES] - low)
+            bend = low_v + slope * (soc - low) - ocv  # what the straight line misses
+            m = z[zk + tables.HYSTERESIS_V]
+            r0 = z[zk + tables.R0_OHM] * factor
+            r1 = z[zk + tables.R1_OHM] * factor
+            r2 = z[zk + tables.R2_OHM] * factor
+            std = z[zk + tables.MODEL_STD_V]
+            model_var = std * std * y[yk + WORK.doubt * LANES]
+            a1 = decay(dt_s / z[zk + tables.TAU1_S])
+            a2 = decay(dt_s / z[zk + tables.TAU2_S])
+            ah = decay(abs(charge_ah * rate / capacity_ah))
 
-        # predict
-        soc = work[WORK.soc, k]
-        v1 = (a1 * state[STATE.v1, k] + r1 * (1.0 - a1) * current_a + FLUSH_V) - FLUSH_V
-        v2 = (a2 * state[STATE.v2, k] + r2 * (1.0 - a2) * current_a + FLUSH_V) - FLUSH_V
-        h = (ah * state[STATE.h, k] + (1.0 - ah) * toward + FLUSH_V) - FLUSH_V
-        old_ss = state[STATE.p_ss, k]
-        ss = min(old_ss + charge_var / (capacity_ah * capacity_ah), max(old_ss, SOC_VAR_MAX))
-        s1 = (a1 * state[STATE.p_s1, k] + FLUSH_P) - FLUSH_P
-        s2 = (a2 * state[STATE.p_s2, k] + FLUSH_P) - FLUSH_P
-        sh = (ah * state[STATE.p_sh, k] + FLUSH_P) - FLUSH_P
-        c11 = a1 * a1 * state[STATE.p_11, k] + (1.0 - a1 * a1) * (resistance_var * r1 * r1 + 0.5 * model_var) + FLUSH_P
-        c12 = (a1 * a2 * state[STATE.p_12, k] + FLUSH_P) - FLUSH_P
-        c1h = (a1 * ah * state[STATE.p_1h, k] + FLUSH_P) - FLUSH_P
-        c22 = a2 * a2 * state[STATE.p_22, k] + (1.0 - a2 * a2) * (resistance_var * r2 * r2 + model_var) + FLUSH_P
-        c2h = (a2 * ah * state[STATE.p_2h, k] + FLUSH_P) - FLUSH_P
-        hh = ah * ah * state[STATE.p_hh, k] + (1.0 - ah * ah) * HYSTERESIS_ERROR * HYSTERESIS_ERROR + FLUSH_P
+            # predict
+            v1 = (a1 * x[xk + STATE.v1 * LANES] + r1 * (1.0 - a1) * current_a + FLUSH_V) - FLUSH_V
+            v2 = (a2 * x[xk + STATE.v2 * LANES] + r2 * (1.0 - a2) * current_a + FLUSH_V) - FLUSH_V
+            h = (ah * x[xk + STATE.h * LANES] + (1.0 - ah) * toward + FLUSH_V) - FLUSH_V
+            old_ss = x[xk + STATE.p_ss * LANES]
+            ss = min(old_ss + charge_var / (capacity_ah * capacity_ah), max(old_ss, SOC_VAR_MAX))
+            s1 = (a1 * x[xk + STATE.p_s1 * LANES] + FLUSH_P) - FLUSH_P
+            s2 = (a2 * x[xk + STATE.p_s2 * LANES] + FLUSH_P) - FLUSH_P
+            sh = (ah * x[xk + STATE.p_sh * LANES] + FLUSH_P) - FLUSH_P
+            noise_11 = resistance_var * r1 * r1 + FAST_SHARE * model_var
+            noise_22 = resistance_var * r2 * r2 + SLOW_SHARE * model_var
+            c11 = a1 * a1 * x[xk + STATE.p_11 * LANES] + (1.0 - a1 * a1) * noise_11 + FLUSH_P
+            c12 = (a1 * a2 * x[xk + STATE.p_12 * LANES] + FLUSH_P) - FLUSH_P
+            c1h = (a1 * ah * x[xk + STATE.p_1h * LANES] + FLUSH_P) - FLUSH_P
+            c22 = a2 * a2 * x[xk + STATE.p_22 * LANES] + (1.0 - a2 * a2) * noise_22 + FLUSH_P
+            c2h = (a2 * ah * x[xk + STATE.p_2h * LANES] + FLUSH_P) - FLUSH_P
+            noise_hh = HYSTERESIS_ERROR * HYSTERESIS_ERROR
+            hh = ah * ah * x[xk + STATE.p_hh * LANES] + (1.0 - ah * ah) * noise_hh + FLUSH_P
 
-        # correct
-        hp_s = slope * ss + s1 + s2 + m * sh
-        hp_1 = slope * s1 + c11 + c12 + m * c1h
-        hp_2 = slope * s2 + c12 + c22 + m * c2h
-        hp_h = slope * sh + c1h + c2h + m * hh
-        bend = work[WORK.bend_v, k]
-        r = voltage_var + white * 0.25 * model_var + r0 * r0 * r0_var + bend * bend
-        s = slope * hp_s + hp_1 + hp_2 + m * hp_h + r
-        predicted = work[WORK.ocv_v, k] + m * h + instant_v + r0 * now_a + v1 + v2
-        use = work[WORK.use, k]
-        residual = use * (work[WORK.voltage_v, k] - predicted)
-        reach = CLIP * math.sqrt(s)
-        gain = use / s
-        y = gain * min(max(residual, -reach), reach)
-        work[WORK.predicted_v, k] = predicted
-        work[WORK.residual_v, k] = residual
-        state[STATE.soc, k] = min(max(soc + hp_s * y, 0.0), 1.0)
-        state[STATE.v1, k] = v1 + hp_1 * y
-        state[STATE.v2, k] = v2 + hp_2 * y
-        state[STATE.h, k] = min(max(h + hp_h * y, -1.0), 1.0)
-        state[STATE.p_ss, k] = ss - hp_s * hp_s * gain
-        state[STATE.p_s1, k] = s1 - hp_s * hp_1 * gain
-        state[STATE.p_s2, k] = s2 - hp_s * hp_2 * gain
-        state[STATE.p_sh, k] = sh - hp_s * hp_h * gain
-        state[STATE.p_11, k] = c11 - hp_1 * hp_1 * gain
-        state[STATE.p_12, k] = c12 - hp_1 * hp_2 * gain
-        state[STATE.p_1h, k] = c1h - hp_1 * hp_h * gain
-        state[STATE.p_22, k] = c22 - hp_2 * hp_2 * gain
-        state[STATE.p_2h, k] = c2h - hp_2 * hp_h * gain
-        state[STATE.p_hh, k] = hh - hp_h * hp_h * gain
+            # correct
+            g_s = slope * ss + s1 + s2 + m * sh
+            g_1 = slope * s1 + c11 + c12 + m * c1h
+            g_2 = slope * s2 + c12 + c22 + m * c2h
+            g_h = slope * sh + c1h + c2h + m * hh
+            r = voltage_var + white * WHITE_SHARE * model_var + r0 * r0 * r0_var + bend * bend
+            s = slope * g_s + g_1 + g_2 + m * g_h + r
+            predicted = ocv + m * h + instant_v + r0 * now_a + v1 + v2
+            residual = use * (y[yk + WORK.voltage_v * LANES] - predicted)
+            gain = use / s
+            # Beyond CLIP standard deviations a residual counts less the larger it is, but never nothing.
+            e = gain * residual * min(1.0, CLIP * CLIP * s / (residual * residual + TINY))
+            y[yk + WORK.slope_v * LANES] = slope
+            y[yk + WORK.predicted_v * LANES] = predicted
+            y[yk + WORK.residual_v * LANES] = residual
+            x[xk + STATE.soc * LANES] = min(max(soc + g_s * e, 0.0), 1.0)
+            x[xk + STATE.v1 * LANES] = v1 + g_1 * e
+            x[xk + STATE.v2 * LANES] = v2 + g_2 * e
+            x[xk + STATE.h * LANES] = min(max(h + g_h * e, -1.0), 1.0)
+            x[xk + STATE.p_ss * LANES] = ss - g_s * g_s * gain
+            x[xk + STATE.p_s1 * LANES] = s1 - g_s * g_1 * gain
+            x[xk + STATE.p_s2 * LANES] = s2 - g_s * g_2 * gain
+            x[xk + STATE.p_sh * LANES] = sh - g_s * g_h * gain
+            x[xk + STATE.p_11 * LANES] = c11 - g_1 * g_1 * gain
+            x[xk + STATE.p_12 * LANES] = c12 - g_1 * g_2 * gain
+            x[xk + STATE.p_1h * LANES] = c1h - g_1 * g_h * gain
+            x[xk + STATE.p_22 * LANES] = c22 - g_2 * g_2 * gain
+            x[xk + STATE.p_2h * LANES] = c2h - g_2 * g_h * gain
+            x[xk + STATE.p_hh * LANES] = hh - g_h * g_h * gain

@@ -14,7 +14,7 @@ import numpy as np
 
 from ionward._compile import njit
 from ionward.battery import tables
-from ionward.control.ekf import SOC_VAR_MAX, STATE, STEP, WORK, decay, filter_step, look_up
+from ionward.control.ekf import LANES, SOC_VAR_MAX, STATE, STEP, WORK, decay, filter_step, look_up
 from ionward.image.catalogue import Signal, record, rows
 from ionward.image.inputs import CHANNEL, Array
 from ionward.image.layout import Image, Size
@@ -60,8 +60,9 @@ class EstimateMemory(NamedTuple):
     """Memory of the stage. `preset` `[PRESET, cell]` may be written before the first tick."""
 
     record: Any
-    state: Array  # [STATE, cell]
-    work: Array  # [WORK, cell]
+    state: Array  # [chunk, STATE, lane]: cell = chunk * LANES + lane, the last chunk is padded
+    work: Array  # [chunk, WORK, lane]
+    looked: Array  # [cell, parameter], what was read from the table
     step: Array  # [STEP]
     preset: Array  # [PRESET, cell]
     started: Array  # [cell], 1 once a cell has a state
@@ -70,10 +71,12 @@ class EstimateMemory(NamedTuple):
 
 def new_estimate_memory(size: Size) -> EstimateMemory:
     """Memory before the first tick: no cell is known."""
+    chunks = -(-size.cells // LANES)
     memory = EstimateMemory(
         np.zeros(1, ESTIMATE_RECORD),
-        np.zeros((len(STATE), size.cells)),
-        np.zeros((len(WORK), size.cells)),
+        np.zeros((chunks, len(STATE), LANES)),
+        np.zeros((chunks, len(WORK), LANES)),
+        np.ones((chunks * LANES, tables.PARAMETERS)),
         np.zeros(len(STEP)),
         np.full((len(PRESET), size.cells), np.nan),
         np.zeros(size.cells),
@@ -81,7 +84,11 @@ def new_estimate_memory(size: Size) -> EstimateMemory:
     )
     for name in ("time_s", "step_time_s", "energy_time_s", "current_a"):
         memory.record[name] = np.nan
-    memory.work[WORK.temperature_c] = np.nan
+    # The padding beyond the last cell takes part in the arithmetic: it must be harmless.
+    memory.work[:, WORK.temperature_c] = DEFAULT_TEMPERATURE_C
+    memory.work[:, WORK.capacity_ah] = 1.0
+    memory.work[:, WORK.factor] = 1.0
+    memory.work[:, WORK.doubt] = 1.0
     return memory
 
 
@@ -99,8 +106,8 @@ def estimate(parameters: Parameters, image: Image, memory: EstimateMemory) -> No
         return
     begin_step(parameters, image, memory, dt_s)
     prepare_cells(parameters, image, memory, dt_s)
-    look_up(parameters.table, memory.step, parameters.cells, memory.state, memory.work)
-    filter_step(memory.step, parameters.cells, memory.state, memory.work)
+    look_up(parameters.table, memory.step, memory.state, memory.work, memory.looked)
+    filter_step(memory.step, memory.state, memory.work, memory.looked)
     publish_cells(parameters, image, memory)
     publish_pack(parameters, image, memory)
     m["step_time_s"] = now_s
@@ -196,31 +203,42 @@ def prepare_cells(parameters: Parameters, image: Image, memory: EstimateMemory, 
     work = memory.work
     mean_c = image.scalars[0]["temperature_mean_c"]
     for k in range(cells.shape[1]):
+        c, lane = k // LANES, k % LANES
         temperature_c = cells[CELL.temperature_c, k]
         quality = cells[CELL.temperature_quality, k]
         if quality == GOOD and math.isfinite(temperature_c):
-            work[WORK.temperature_c, k] = temperature_c
-            work[WORK.doubt, k] = 1.0
+            work[c, WORK.temperature_c, lane] = temperature_c
+            work[c, WORK.doubt, lane] = 1.0
         elif quality == HELD and math.isfinite(temperature_c):
-            work[WORK.temperature_c, k] = temperature_c
-            work[WORK.doubt, k] = DOUBT_HELD
+            work[c, WORK.temperature_c, lane] = temperature_c
+            work[c, WORK.doubt, lane] = DOUBT_HELD
         else:
             if math.isfinite(mean_c):
-                work[WORK.temperature_c, k] = mean_c
-            elif not math.isfinite(work[WORK.temperature_c, k]):
-                work[WORK.temperature_c, k] = DEFAULT_TEMPERATURE_C
-            work[WORK.doubt, k] = DOUBT_UNKNOWN
+                work[c, WORK.temperature_c, lane] = mean_c
+            work[c, WORK.doubt, lane] = DOUBT_UNKNOWN
 
         voltage_v = cells[CELL.voltage_v, k]
         age_s = cells[CELL.age_s, k]
         # A sample taken before the last step has been used already.
         fresh = math.isnan(dt_s) or age_s < dt_s - 1e-6
         usable = cells[CELL.quality, k] == GOOD and math.isfinite(voltage_v) and fresh
-        work[WORK.voltage_v, k] = voltage_v if usable else 0.0
-        work[WORK.use, k] = 1.0 if usable else 0.0
+        work[c, WORK.voltage_v, lane] = voltage_v if usable else 0.0
+        work[c, WORK.use, lane] = 1.0 if usable else 0.0
+        work[c, WORK.capacity_ah, lane] = parameters.cells[CELLP.capacity_ah, k]
+        work[c, WORK.factor, lane] = parameters.cells[CELLP.resistance_factor, k]
 
-        size = state[STATE.soc, k] + abs(state[STATE.v1, k]) + abs(state[STATE.v2, k]) + state[STATE.p_ss, k]
-        size += state[STATE.p_11, k] + state[STATE.p_22, k] + state[STATE.p_hh, k] + abs(state[STATE.h, k])
+        size = (
+            state[c, STATE.soc, lane]
+            + abs(state[c, STATE.v1, lane])
+            + abs(state[c, STATE.v2, lane])
+            + state[c, STATE.p_ss, lane]
+        )
+        size += (
+            state[c, STATE.p_11, lane]
+            + state[c, STATE.p_22, lane]
+            + state[c, STATE.p_hh, lane]
+            + abs(state[c, STATE.h, lane])
+        )
         if not size < STATE_LIMIT:
             memory.started[k] = 0.0
             memory.preset[PRESET.soc, k] = math.nan
@@ -234,22 +252,23 @@ def start_cell(parameters: Parameters, memory: EstimateMemory, k: int) -> None:
     p = parameters.scalars[0]
     state = memory.state
     work = memory.work
-    for row in range(state.shape[0]):
-        state[row, k] = 0.0
-    state[STATE.soc, k] = 0.5
-    state[STATE.p_ss, k] = SOC_VAR_MAX
-    temperature_c = work[WORK.temperature_c, k]
+    c, lane = k // LANES, k % LANES
+    for row in range(state.shape[1]):
+        state[c, row, lane] = 0.0
+    state[c, STATE.soc, lane] = 0.5
+    state[c, STATE.p_ss, lane] = SOC_VAR_MAX
+    temperature_c = work[c, WORK.temperature_c, lane]
     now_a = memory.step[STEP.current_now_a]
     now_var = memory.step[STEP.current_var]
     preset = memory.preset[PRESET.soc, k]
-    usable = work[WORK.use, k] == 1.0
+    usable = work[c, WORK.use, lane] == 1.0
     soc = preset
     if not preset >= 0.0 or not preset <= 1.0:
         if not usable:
             return
         factor = parameters.cells[CELLP.resistance_factor, k]
         r0 = table_at(parameters.table, temperature_c, 0.5, tables.R0_OHM) * factor
-        soc = soc_at_voltage(parameters.table, temperature_c, work[WORK.voltage_v, k] - r0 * now_a)
+        soc = soc_at_voltage(parameters.table, temperature_c, work[c, WORK.voltage_v, lane] - r0 * now_a)
 
     factor = parameters.cells[CELLP.resistance_factor, k]
     current_a2 = now_a * now_a + now_var
@@ -258,33 +277,33 @@ def start_cell(parameters: Parameters, memory: EstimateMemory, k: int) -> None:
     r0 = table_at(parameters.table, temperature_c, soc, tables.R0_OHM) * factor
     model_v = table_at(parameters.table, temperature_c, soc, tables.MODEL_STD_V)
     half_v = table_at(parameters.table, temperature_c, soc, tables.HYSTERESIS_V)
-    model_var = model_v * model_v * work[WORK.doubt, k]
-    state[STATE.p_11, k] = r1 * r1 * current_a2 + 0.5 * model_var
-    state[STATE.p_22, k] = r2 * r2 * current_a2 + model_var
-    state[STATE.p_hh, k] = 1.0 / 3.0  # anywhere between the branches
+    model_var = model_v * model_v * work[c, WORK.doubt, lane]
+    state[c, STATE.p_11, lane] = r1 * r1 * current_a2 + 0.5 * model_var
+    state[c, STATE.p_22, lane] = r2 * r2 * current_a2 + model_var
+    state[c, STATE.p_hh, lane] = 1.0 / 3.0  # anywhere between the branches
     memory.started[k] = 1.0
     if preset >= 0.0 and preset <= 1.0:
         std = memory.preset[PRESET.std, k]
-        state[STATE.soc, k] = preset
-        state[STATE.p_ss, k] = min(std * std, SOC_VAR_MAX) if std >= 0.0 else SOC_VAR_MAX
+        state[c, STATE.soc, lane] = preset
+        state[c, STATE.p_ss, lane] = min(std * std, SOC_VAR_MAX) if std >= 0.0 else SOC_VAR_MAX
         return
 
     # SOC error = -(v1 + v2 + M h + noise) / slope, with the slope over the whole span that these errors allow.
-    rest_v = work[WORK.voltage_v, k] - r0 * now_a
+    rest_v = work[c, WORK.voltage_v, lane] - r0 * now_a
     noise_var = p["voltage_noise_v"] ** 2 + 0.25 * model_var + (0.1 * r0 * now_a) ** 2 + r0 * r0 * now_var + 1e-8
-    var = noise_var + state[STATE.p_11, k] + state[STATE.p_22, k] + half_v * half_v / 3.0
+    var = noise_var + state[c, STATE.p_11, lane] + state[c, STATE.p_22, lane] + half_v * half_v / 3.0
     std_v = math.sqrt(var)
     soc = soc_at_voltage(parameters.table, temperature_c, rest_v)
     low = soc_at_voltage(parameters.table, temperature_c, rest_v - std_v)
     high = soc_at_voltage(parameters.table, temperature_c, rest_v + std_v)
     std = min(max(0.5 * (high - low), 1e-4), math.sqrt(SOC_VAR_MAX))
     slope = std_v / std
-    state[STATE.soc, k] = soc
-    state[STATE.p_ss, k] = min(std * std + p["start_soc_std"] ** 2, SOC_VAR_MAX)
-    state[STATE.p_s1, k] = -state[STATE.p_11, k] / slope
-    state[STATE.p_s2, k] = -state[STATE.p_22, k] / slope
-    state[STATE.p_sh, k] = -half_v * state[STATE.p_hh, k] / slope
-    work[WORK.use, k] = 0.0  # this voltage is in the state already
+    state[c, STATE.soc, lane] = soc
+    state[c, STATE.p_ss, lane] = min(std * std + p["start_soc_std"] ** 2, SOC_VAR_MAX)
+    state[c, STATE.p_s1, lane] = -state[c, STATE.p_11, lane] / slope
+    state[c, STATE.p_s2, lane] = -state[c, STATE.p_22, lane] / slope
+    state[c, STATE.p_sh, lane] = -half_v * state[c, STATE.p_hh, lane] / slope
+    work[c, WORK.use, lane] = 0.0  # this voltage is in the state already
 
 
 @njit
@@ -321,18 +340,21 @@ def publish_cells(parameters: Parameters, image: Image, memory: EstimateMemory) 
     state = memory.state
     work = memory.work
     for k in range(cells.shape[1]):
+        c, lane = k // LANES, k % LANES
         known = memory.started[k] == 1.0
-        used = known and work[WORK.use, k] == 1.0
-        std = math.sqrt(min(state[STATE.p_ss, k], 1.0))
+        used = known and work[c, WORK.use, lane] == 1.0
+        std = math.sqrt(min(state[c, STATE.p_ss, lane], 1.0))
         # The table was read at the predicted SOC; the slope carries it to the corrected one.
-        moved = work[WORK.slope_v, k] * (state[STATE.soc, k] - work[WORK.soc, k])
-        cells[CELL.soc, k] = state[STATE.soc, k] if known else math.nan
+        moved = work[c, WORK.slope_v, lane] * (state[c, STATE.soc, lane] - work[c, WORK.soc, lane])
+        cells[CELL.soc, k] = state[c, STATE.soc, lane] if known else math.nan
         cells[CELL.soc_std, k] = std if known else math.nan
         cells[CELL.ocv_v, k] = (
-            work[WORK.ocv_v, k] + moved + work[WORK.hysteresis_v, k] * state[STATE.h, k] if known else math.nan
+            memory.looked[k, tables.OCV_V] + moved + memory.looked[k, tables.HYSTERESIS_V] * state[c, STATE.h, lane]
+            if known
+            else math.nan
         )
-        cells[CELL.voltage_predicted_v, k] = work[WORK.predicted_v, k] if known else math.nan
-        cells[CELL.residual_v, k] = work[WORK.residual_v, k] if used else math.nan
+        cells[CELL.voltage_predicted_v, k] = work[c, WORK.predicted_v, lane] if known else math.nan
+        cells[CELL.residual_v, k] = work[c, WORK.residual_v, lane] if used else math.nan
         cells[CELL.capacity_ah, k] = parameters.cells[CELLP.capacity_ah, k]
         cells[CELL.soh, k] = math.nan
     publish_horizons(parameters, image, memory)
@@ -343,17 +365,17 @@ def publish_horizons(parameters: Parameters, image: Image, memory: EstimateMemor
     """Write what a constant current adds within 10 s and 30 s, and what is left of today's polarisation by then."""
     cells = image.cells
     state = memory.state
-    work = memory.work
     for k in range(cells.shape[1]):
+        c, lane = k // LANES, k % LANES
         known = 1.0 if memory.started[k] == 1.0 else math.nan
         factor = parameters.cells[CELLP.resistance_factor, k] * known
-        e1 = decay(10.0 / work[WORK.tau1_s, k])
-        e2 = decay(10.0 / work[WORK.tau2_s, k])
-        r0 = work[WORK.r0_ohm, k] * factor
-        r1 = work[WORK.r1_ohm, k] * factor
-        r2 = work[WORK.r2_ohm, k] * factor
-        v1 = state[STATE.v1, k] * known
-        v2 = state[STATE.v2, k] * known
+        e1 = decay(10.0 / memory.looked[k, tables.TAU1_S])
+        e2 = decay(10.0 / memory.looked[k, tables.TAU2_S])
+        r0 = memory.looked[k, tables.R0_OHM] * factor
+        r1 = memory.looked[k, tables.R1_OHM] * factor
+        r2 = memory.looked[k, tables.R2_OHM] * factor
+        v1 = state[c, STATE.v1, lane] * known
+        v2 = state[c, STATE.v2, lane] * known
         cells[CELL.resistance_ohm, k] = r0
         cells[CELL.resistance_10s_ohm, k] = r0 + r1 * (1.0 - e1) + r2 * (1.0 - e2)
         cells[CELL.resistance_30s_ohm, k] = r0 + r1 * (1.0 - e1 * e1 * e1) + r2 * (1.0 - e2 * e2 * e2)
@@ -371,12 +393,13 @@ def publish_pack(parameters: Parameters, image: Image, memory: EstimateMemory) -
     low, high, total = math.inf, -math.inf, 0.0
     empty_ah, empty_std_ah = math.inf, 0.0
     full_ah, full_std_ah = math.inf, 0.0
-    for k in range(state.shape[1]):
+    for k in range(memory.started.shape[0]):
+        c, lane = k // LANES, k % LANES
         if memory.started[k] == 0.0:
             continue
-        soc = state[STATE.soc, k]
+        soc = state[c, STATE.soc, lane]
         capacity_ah = parameters.cells[CELLP.capacity_ah, k]
-        std_ah = math.sqrt(min(state[STATE.p_ss, k], 1.0)) * capacity_ah
+        std_ah = math.sqrt(min(state[c, STATE.p_ss, lane], 1.0)) * capacity_ah
         count += 1
         total += soc
         low = min(low, soc)
@@ -386,7 +409,7 @@ def publish_pack(parameters: Parameters, image: Image, memory: EstimateMemory) -
         if (1.0 - soc) * capacity_ah < full_ah:
             full_ah, full_std_ah = (1.0 - soc) * capacity_ah, std_ah
     s["soh"] = math.nan
-    s["estimate_ready"] = 1 if count == state.shape[1] and count > 0 else 0
+    s["estimate_ready"] = 1 if count == memory.started.shape[0] and count > 0 else 0
     if count == 0:
         return
     usable_ah = max(empty_ah + full_ah, 1e-9)
@@ -414,12 +437,13 @@ def remaining_energy(parameters: Parameters, memory: EstimateMemory, charge_ah: 
                 mean_v = 0.5 * (parameters.table[i, j - 1, tables.OCV_V] + parameters.table[i, j, tables.OCV_V])
                 energy[i, j] = energy[i, j - 1] + mean_v / (tables.SOCS - 1)
     total = 0.0
-    for k in range(memory.state.shape[1]):
+    for k in range(memory.started.shape[0]):
+        c, lane = k // LANES, k % LANES
         if memory.started[k] == 0.0:
             continue
         capacity_ah = parameters.cells[CELLP.capacity_ah, k]
-        soc = memory.state[STATE.soc, k]
-        i, _ = tables.temperature_cell(memory.work[WORK.temperature_c, k] + 0.5 * tables.TEMPERATURE_STEP_K)
+        soc = memory.state[c, STATE.soc, lane]
+        i, _ = tables.temperature_cell(memory.work[c, WORK.temperature_c, lane] + 0.5 * tables.TEMPERATURE_STEP_K)
         j, w = tables.soc_cell(soc)
         top = energy[i, j] + w * (energy[i, j + 1] - energy[i, j])
         j, w = tables.soc_cell(soc - charge_ah / capacity_ah)

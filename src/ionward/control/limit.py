@@ -68,6 +68,8 @@ OWN = rows(
     (
         Signal("budget_as", "A²s", "Pulse budget that is used up"),
         Signal("limit_a", "A", "The limit given last"),
+        Signal("rule", "", "The rule that set it"),
+        Signal("place", "", "Its cell, sensor or fault"),
     ),
 )
 
@@ -92,23 +94,22 @@ def limit(parameters: Parameters, command: Any, image: Image, memory: LimitMemor
     from_measured_voltages(parameters, image, memory.voltage)
     _use_pulse_budget(parameters, image, memory)
 
-    charge, charge_rule, charge_place = _slewed(parameters, command, image, memory, CHARGE)
-    discharge, discharge_rule, discharge_place = _slewed(parameters, command, image, memory, DISCHARGE)
-    charge_pulse, charge_pulse_rule, _ = _slewed(parameters, command, image, memory, CHARGE_PULSE)
-    discharge_pulse, discharge_pulse_rule, _ = _slewed(parameters, command, image, memory, DISCHARGE_PULSE)
-    if charge_rule == RULE_RATED and charge_pulse_rule == RULE_PULSE:
-        charge_rule = RULE_PULSE
-    if discharge_rule == RULE_RATED and discharge_pulse_rule == RULE_PULSE:
-        discharge_rule = RULE_PULSE
-    # A current that may flow for thirty seconds may flow for ten; and never more than for ten.
-    s["charge_limit_a"] = min(charge, charge_pulse)
-    s["discharge_limit_a"] = min(discharge, discharge_pulse)
-    s["charge_limit_pulse_a"] = charge_pulse
-    s["discharge_limit_pulse_a"] = discharge_pulse
-    s["charge_limit_rule"] = charge_rule
-    s["discharge_limit_rule"] = discharge_rule
-    s["charge_limit_place"] = charge_place
-    s["discharge_limit_place"] = discharge_place
+    own = memory.own
+    for j in range(4):
+        current_a, rule, place = _slewed(parameters, command, image, memory, j)
+        own[OWN.limit_a, j], own[OWN.rule, j], own[OWN.place, j] = current_a, rule, place
+    for j in (CHARGE, DISCHARGE):
+        if own[OWN.rule, j] == RULE_RATED and own[OWN.rule, CHARGE_PULSE + j] == RULE_PULSE:
+            own[OWN.rule, j] = RULE_PULSE
+    # A current that may flow for long may flow for ten seconds, and never more than for ten seconds.
+    s["charge_limit_a"] = min(own[OWN.limit_a, CHARGE], own[OWN.limit_a, CHARGE_PULSE])
+    s["discharge_limit_a"] = min(own[OWN.limit_a, DISCHARGE], own[OWN.limit_a, DISCHARGE_PULSE])
+    s["charge_limit_pulse_a"] = own[OWN.limit_a, CHARGE_PULSE]
+    s["discharge_limit_pulse_a"] = own[OWN.limit_a, DISCHARGE_PULSE]
+    s["charge_limit_rule"] = int(own[OWN.rule, CHARGE])
+    s["discharge_limit_rule"] = int(own[OWN.rule, DISCHARGE])
+    s["charge_limit_place"] = int(own[OWN.place, CHARGE])
+    s["discharge_limit_place"] = int(own[OWN.place, DISCHARGE])
 
 
 @njit
@@ -149,7 +150,6 @@ def _slewed(parameters: Parameters, command: Any, image: Image, memory: LimitMem
     if not step > 0.0:
         step = 0.0
     current_a = min(current_a, last + step)
-    memory.own[OWN.limit_a, j] = current_a
     if s["state"] != STATE_CONNECTED and current_a > 0.0:
         rule, place = RULE_NOT_CONNECTED, -1
     return current_a, rule, place

@@ -251,10 +251,11 @@ def branch_ocv(table: Array, temperature_row: int, weight: float, soc: float, si
     cold, warm = table[temperature_row], table[temperature_row + 1]
     left = cold[i, tables.OCV_V] + sign * cold[i, tables.HYSTERESIS_V]
     right = cold[i + 1, tables.OCV_V] + sign * cold[i + 1, tables.HYSTERESIS_V]
-    at_cold: float = left + w * (right - left)
+    at_cold = left + w * (right - left)
     left = warm[i, tables.OCV_V] + sign * warm[i, tables.HYSTERESIS_V]
     right = warm[i + 1, tables.OCV_V] + sign * warm[i + 1, tables.HYSTERESIS_V]
-    return at_cold + weight * (left + w * (right - left) - at_cold)
+    voltage: float = at_cold + weight * (left + w * (right - left) - at_cold)
+    return voltage
 
 
 @njit
