@@ -35,17 +35,18 @@ STATE_SIGNALS = (
     Signal("soc", "", "State of charge", "f8", 0, 1),
     Signal("v1", "V", "Voltage of the fast RC element"),
     Signal("v2", "V", "Voltage of the slow RC element"),
+    Signal("e", "V", "Slow error of the model's voltage"),
     Signal("h", "", "Hysteresis state: 1 on the charge branch, -1 on the discharge branch", "f8", -1, 1),
     Signal("p_ss", "", "Variance of soc", minimum=0),
-    Signal("p_s1", "V", "Covariance of soc and v1"),
     Signal("p_s2", "V", "Covariance of soc and v2"),
     Signal("p_sh", "", "Covariance of soc and h"),
-    Signal("p_11", "V²", "Variance of v1", minimum=0),
-    Signal("p_12", "V²", "Covariance of v1 and v2"),
-    Signal("p_1h", "V", "Covariance of v1 and h"),
+    Signal("p_se", "V", "Covariance of soc and the model error"),
     Signal("p_22", "V²", "Variance of v2", minimum=0),
     Signal("p_2h", "V", "Covariance of v2 and h"),
+    Signal("p_2e", "V²", "Covariance of v2 and the model error"),
     Signal("p_hh", "", "Variance of h", minimum=0),
+    Signal("p_he", "V", "Covariance of h and the model error"),
+    Signal("p_ee", "V²", "Variance of the model error", minimum=0),
 )
 STATE = rows("FilterState", STATE_SIGNALS)
 
@@ -90,7 +91,11 @@ TINY = 1e-30
 
 # Shares of MODEL_STD carried by the slow and the fast element and as white noise, and the relative error of the table's
 # resistances (spread of new cells and ageing between checks; [K] 10..20 % is what pack makers accept at goods inward).
-SLOW_SHARE, FAST_SHARE, WHITE_SHARE = 1.0, 0.5, 0.25
+SLOW_SHARE = 1.0
+FAST_SHARE = 0.25
+ERROR_SHARE = 1.0
+ERROR_TIME_S = 7200.0
+ERROR_SOC = 0.1
 RESISTANCE_ERROR = 0.1
 WHITE_TIME_S = 2.0  # model errors faster than the fast element: correlated about so long
 HYSTERESIS_ERROR = 0.5  # the one-state model in part of its loop: standard deviation that h tends to
@@ -206,7 +211,6 @@ def filter_step(step: Array, state: Array, work: Array, looked: Array) -> None:
     now_var = step[STEP.current_var]
     rate = step[STEP.hysteresis_rate]
     instant_v = step[STEP.hysteresis_instant_v] * step[STEP.sign]
-    white = 1.0 + 2.0 * WHITE_TIME_S / max(dt_s, 1e-3)
     voltage_var = step[STEP.voltage_var] + INNOVATION_MIN_V * INNOVATION_MIN_V
     toward = 1.0 if current_a > 0.0 else (-1.0 if current_a < 0.0 else 0.0)
     resistance_var = now_var + (RESISTANCE_ERROR * current_a) ** 2
@@ -238,55 +242,61 @@ def filter_step(step: Array, state: Array, work: Array, looked: Array) -> None:
             r2 = z[zk + tables.R2_OHM] * factor
             std = z[zk + tables.MODEL_STD_V]
             model_var = std * std * y[yk + WORK.doubt * LANES]
-            a1 = decay(dt_s / z[zk + tables.TAU1_S])
+            tau1 = z[zk + tables.TAU1_S]
+            a1 = decay(dt_s / tau1)
             a2 = decay(dt_s / z[zk + tables.TAU2_S])
-            ah = decay(abs(charge_ah * rate / capacity_ah))
+            moved = abs(charge_ah / capacity_ah)
+            ah = decay(moved * rate)
+            ae = decay(dt_s / ERROR_TIME_S + moved / ERROR_SOC)
 
             # predict
             v1 = (a1 * x[xk + STATE.v1 * LANES] + r1 * (1.0 - a1) * current_a + FLUSH_V) - FLUSH_V
             v2 = (a2 * x[xk + STATE.v2 * LANES] + r2 * (1.0 - a2) * current_a + FLUSH_V) - FLUSH_V
+            e = (ae * x[xk + STATE.e * LANES] + FLUSH_V) - FLUSH_V
             h = (ah * x[xk + STATE.h * LANES] + (1.0 - ah) * toward + FLUSH_V) - FLUSH_V
             old_ss = x[xk + STATE.p_ss * LANES]
             ss = min(old_ss + charge_var / (capacity_ah * capacity_ah), max(old_ss, SOC_VAR_MAX))
-            s1 = (a1 * x[xk + STATE.p_s1 * LANES] + FLUSH_P) - FLUSH_P
             s2 = (a2 * x[xk + STATE.p_s2 * LANES] + FLUSH_P) - FLUSH_P
             sh = (ah * x[xk + STATE.p_sh * LANES] + FLUSH_P) - FLUSH_P
-            noise_11 = resistance_var * r1 * r1 + FAST_SHARE * model_var
+            se = (ae * x[xk + STATE.p_se * LANES] + FLUSH_P) - FLUSH_P
             noise_22 = resistance_var * r2 * r2 + SLOW_SHARE * model_var
-            c11 = a1 * a1 * x[xk + STATE.p_11 * LANES] + (1.0 - a1 * a1) * noise_11 + FLUSH_P
-            c12 = (a1 * a2 * x[xk + STATE.p_12 * LANES] + FLUSH_P) - FLUSH_P
-            c1h = (a1 * ah * x[xk + STATE.p_1h * LANES] + FLUSH_P) - FLUSH_P
             c22 = a2 * a2 * x[xk + STATE.p_22 * LANES] + (1.0 - a2 * a2) * noise_22 + FLUSH_P
             c2h = (a2 * ah * x[xk + STATE.p_2h * LANES] + FLUSH_P) - FLUSH_P
+            c2e = (a2 * ae * x[xk + STATE.p_2e * LANES] + FLUSH_P) - FLUSH_P
             noise_hh = HYSTERESIS_ERROR * HYSTERESIS_ERROR
             hh = ah * ah * x[xk + STATE.p_hh * LANES] + (1.0 - ah * ah) * noise_hh + FLUSH_P
+            he = (ah * ae * x[xk + STATE.p_he * LANES] + FLUSH_P) - FLUSH_P
+            ee = ae * ae * x[xk + STATE.p_ee * LANES] + (1.0 - ae * ae) * ERROR_SHARE * model_var + FLUSH_P
 
             # correct
-            g_s = slope * ss + s1 + s2 + m * sh
-            g_1 = slope * s1 + c11 + c12 + m * c1h
-            g_2 = slope * s2 + c12 + c22 + m * c2h
-            g_h = slope * sh + c1h + c2h + m * hh
-            r = voltage_var + white * WHITE_SHARE * model_var + r0 * r0 * r0_var + bend * bend
-            s = slope * g_s + g_1 + g_2 + m * g_h + r
-            predicted = ocv + m * h + instant_v + r0 * now_a + v1 + v2
+            g_s = slope * ss + s2 + m * sh + se
+            g_2 = slope * s2 + c22 + m * c2h + c2e
+            g_h = slope * sh + c2h + m * hh + he
+            g_e = slope * se + c2e + m * he + ee
+            fast_var = resistance_var * r1 * r1 + FAST_SHARE * model_var
+            white = 1.0 + 2.0 * tau1 / max(dt_s, 1e-3)
+            r = voltage_var + white * fast_var + r0 * r0 * r0_var + bend * bend
+            s = slope * g_s + g_2 + m * g_h + g_e + r
+            predicted = ocv + m * h + instant_v + r0 * now_a + v1 + v2 + e
             residual = use * (y[yk + WORK.voltage_v * LANES] - predicted)
             gain = use / s
             # Beyond CLIP standard deviations a residual counts less the larger it is, but never nothing.
-            e = gain * residual * min(1.0, CLIP * CLIP * s / (residual * residual + TINY))
+            q = gain * residual * min(1.0, CLIP * CLIP * s / (residual * residual + TINY))
             y[yk + WORK.slope_v * LANES] = slope
             y[yk + WORK.predicted_v * LANES] = predicted
             y[yk + WORK.residual_v * LANES] = residual
-            x[xk + STATE.soc * LANES] = min(max(soc + g_s * e, 0.0), 1.0)
-            x[xk + STATE.v1 * LANES] = v1 + g_1 * e
-            x[xk + STATE.v2 * LANES] = v2 + g_2 * e
-            x[xk + STATE.h * LANES] = min(max(h + g_h * e, -1.0), 1.0)
+            x[xk + STATE.soc * LANES] = min(max(soc + g_s * q, 0.0), 1.0)
+            x[xk + STATE.v1 * LANES] = v1
+            x[xk + STATE.v2 * LANES] = v2 + g_2 * q
+            x[xk + STATE.e * LANES] = e + g_e * q
+            x[xk + STATE.h * LANES] = min(max(h + g_h * q, -1.0), 1.0)
             x[xk + STATE.p_ss * LANES] = ss - g_s * g_s * gain
-            x[xk + STATE.p_s1 * LANES] = s1 - g_s * g_1 * gain
             x[xk + STATE.p_s2 * LANES] = s2 - g_s * g_2 * gain
             x[xk + STATE.p_sh * LANES] = sh - g_s * g_h * gain
-            x[xk + STATE.p_11 * LANES] = c11 - g_1 * g_1 * gain
-            x[xk + STATE.p_12 * LANES] = c12 - g_1 * g_2 * gain
-            x[xk + STATE.p_1h * LANES] = c1h - g_1 * g_h * gain
+            x[xk + STATE.p_se * LANES] = se - g_s * g_e * gain
             x[xk + STATE.p_22 * LANES] = c22 - g_2 * g_2 * gain
             x[xk + STATE.p_2h * LANES] = c2h - g_2 * g_h * gain
+            x[xk + STATE.p_2e * LANES] = c2e - g_2 * g_e * gain
             x[xk + STATE.p_hh * LANES] = hh - g_h * g_h * gain
+            x[xk + STATE.p_he * LANES] = he - g_h * g_e * gain
+            x[xk + STATE.p_ee * LANES] = ee - g_e * g_e * gain

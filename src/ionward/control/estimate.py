@@ -14,7 +14,7 @@ import numpy as np
 
 from ionward._compile import njit
 from ionward.battery import tables
-from ionward.control.ekf import LANES, SOC_VAR_MAX, STATE, STEP, WORK, decay, filter_step, look_up
+from ionward.control.ekf import ERROR_SHARE, FAST_SHARE, LANES, SLOW_SHARE, SOC_VAR_MAX, STATE, STEP, WORK, decay, filter_step, look_up
 from ionward.image.catalogue import Signal, record, rows
 from ionward.image.inputs import CHANNEL, Array
 from ionward.image.layout import Image, Size
@@ -234,7 +234,7 @@ def prepare_cells(parameters: Parameters, image: Image, memory: EstimateMemory, 
             + state[c, STATE.p_ss, lane]
         )
         size += (
-            state[c, STATE.p_11, lane]
+            state[c, STATE.p_ee, lane]
             + state[c, STATE.p_22, lane]
             + state[c, STATE.p_hh, lane]
             + abs(state[c, STATE.h, lane])
@@ -278,8 +278,8 @@ def start_cell(parameters: Parameters, memory: EstimateMemory, k: int) -> None:
     model_v = table_at(parameters.table, temperature_c, soc, tables.MODEL_STD_V)
     half_v = table_at(parameters.table, temperature_c, soc, tables.HYSTERESIS_V)
     model_var = model_v * model_v * work[c, WORK.doubt, lane]
-    state[c, STATE.p_11, lane] = r1 * r1 * current_a2 + 0.5 * model_var
-    state[c, STATE.p_22, lane] = r2 * r2 * current_a2 + model_var
+    state[c, STATE.p_22, lane] = r2 * r2 * current_a2 + SLOW_SHARE * model_var
+    state[c, STATE.p_ee, lane] = ERROR_SHARE * model_var
     state[c, STATE.p_hh, lane] = 1.0 / 3.0  # anywhere between the branches
     memory.started[k] = 1.0
     if preset >= 0.0 and preset <= 1.0:
@@ -290,8 +290,8 @@ def start_cell(parameters: Parameters, memory: EstimateMemory, k: int) -> None:
 
     # SOC error = -(v1 + v2 + M h + noise) / slope, with the slope over the whole span that these errors allow.
     rest_v = work[c, WORK.voltage_v, lane] - r0 * now_a
-    noise_var = p["voltage_noise_v"] ** 2 + 0.25 * model_var + (0.1 * r0 * now_a) ** 2 + r0 * r0 * now_var + 1e-8
-    var = noise_var + state[c, STATE.p_11, lane] + state[c, STATE.p_22, lane] + half_v * half_v / 3.0
+    noise_var = p["voltage_noise_v"] ** 2 + FAST_SHARE * model_var + r1 * r1 * current_a2 + (0.1 * r0 * now_a) ** 2 + r0 * r0 * now_var + 1e-8
+    var = noise_var + state[c, STATE.p_ee, lane] + state[c, STATE.p_22, lane] + half_v * half_v / 3.0
     std_v = math.sqrt(var)
     soc = soc_at_voltage(parameters.table, temperature_c, rest_v)
     low = soc_at_voltage(parameters.table, temperature_c, rest_v - std_v)
@@ -300,7 +300,7 @@ def start_cell(parameters: Parameters, memory: EstimateMemory, k: int) -> None:
     slope = std_v / std
     state[c, STATE.soc, lane] = soc
     state[c, STATE.p_ss, lane] = min(std * std + p["start_soc_std"] ** 2, SOC_VAR_MAX)
-    state[c, STATE.p_s1, lane] = -state[c, STATE.p_11, lane] / slope
+    state[c, STATE.p_se, lane] = -state[c, STATE.p_ee, lane] / slope
     state[c, STATE.p_s2, lane] = -state[c, STATE.p_22, lane] / slope
     state[c, STATE.p_sh, lane] = -half_v * state[c, STATE.p_hh, lane] / slope
     work[c, WORK.use, lane] = 0.0  # this voltage is in the state already
