@@ -219,7 +219,7 @@ def _times(table: pa.Table, conversion: Conversion, source: str) -> tuple[Array,
     """Seconds of each row, and whether they count from 1970 (dates do, so that files agree with each other)."""
     column = table[conversion.column]
     if pa.types.is_timestamp(column.type):
-        micro = pc.cast(pc.cast(column, pa.timestamp("us")), pa.float64())
+        micro = pc.cast(pc.cast(pc.cast(column, pa.timestamp("us")), pa.int64()), pa.float64())
         return np.array(micro.to_numpy(zero_copy_only=False), float) * 1e-6, True
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         text = next((t for t in column.to_pylist() if t), "")
