@@ -6,6 +6,7 @@ hold. Run it from the repository: `python scripts/make_drive_profile.py`.
 
 from __future__ import annotations
 
+import itertools
 import math
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def battery_power_w(before: float, after: float) -> float:
 def main() -> None:
     track = speeds([*TOWN, *COUNTRY, *MOTORWAY, *TOWN[::-1]])
     lines = ["time_s,current_c"]
-    for k, (before, after) in enumerate(zip(track, track[1:], strict=False)):
+    for k, (before, after) in enumerate(itertools.pairwise(track)):
         lines.append(f"{k * STEP_S:.0f},{battery_power_w(before, after) / PACK_WH:.4f}")
     folder = Path(__file__).parents[1] / "src" / "ionward" / "proving" / "profiles"
     (folder / "mixed-drive.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -21,7 +21,9 @@ def simulate(
         Path | None, typer.Option(help="Scenario file (TOML); left out: the one of the system's profile.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same run.")] = 1,
-    duration: Annotated[float | None, typer.Option(min=0.001, help="Simulated seconds, instead of the scenario's.")] = None,
+    duration: Annotated[
+        float | None, typer.Option(min=0.001, help="Simulated seconds, instead of the scenario's.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for plots, summary and traces.")] = None,
     record: Annotated[Path | None, typer.Option(help="Write a recording of this run.")] = None,
     from_: Annotated[
@@ -36,8 +38,9 @@ def simulate(
     if from_:
         _measured(system, from_, scenario, duration, out, record, as_json)
         return
+    from ionward.cli.simulation_view import print_result, progress_display
     from ionward.image.build import load_pack
-    from ionward.proving.report import print_result, progress_display, write_report
+    from ionward.proving.report import write_report
     from ionward.proving.scenario import built_in_scenario, load_scenario
     from ionward.proving.simulation import Simulation
 

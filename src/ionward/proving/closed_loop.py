@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ionward._compile import njit
-from ionward.control.bms import OUTPUT_WORDS_FIXED, output_words  # placeholder, adapted below
+from ionward.control.bms import output_words  # placeholder, adapted below
 from ionward.control.tick import Memory, tick
 from ionward.image.catalogue import Signal, rows
 from ionward.image.inputs import Raw

@@ -96,7 +96,7 @@ def _shape_problem(e: Expectation) -> tuple[str, str] | None:
             return f"has max {e.max:g} below min {e.min:g}", "swap them"
     elif e.equals is not None or e.min is not None or e.max is not None:
         return "has is, min or max without a signal", "name the signal"
-    if e.fault is None and (e.never or e.level is not None and e.signal is not None):
+    if e.fault is None and (e.never or (e.level is not None and e.signal is not None)):
         return "has never or level without a fault", "name the fault"
     if e.fault is not None and e.never and (e.by_s is not None or e.within_s is not None or e.at_s is not None):
         return "says never and when", "use from_s and until_s with never"

@@ -111,9 +111,7 @@ def _read_columns(path: Path) -> tuple[Array, Array, str]:
     found = [column for column in COLUMN_UNITS if column in table.column_names]
     if "time_s" not in table.column_names or len(found) != 1:
         columns = ", ".join(table.column_names)
-        raise UserError(
-            f"file '{path}' has the columns {columns}; needed: time_s and one of {', '.join(COLUMN_UNITS)}"
-        )
+        raise UserError(f"file '{path}' has the columns {columns}; needed: time_s and one of {', '.join(COLUMN_UNITS)}")
     times, values = _numbers(table, "time_s", path), _numbers(table, found[0], path)
     if len(times) == 0:
         raise UserError(f"file '{path}' has no rows; give at least one time")

@@ -6,13 +6,14 @@ beside it) is checked when a run is prepared, before anything moves.
 
 from __future__ import annotations
 
+import itertools
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
-from ionward.battery.part import NotNegative, Positive, SystemPart
+from ionward.battery.part import Positive, SystemPart
 from ionward.battery.problems import Problem, problems_of
 from ionward.battery.system import read_toml
 from ionward.errors import UserError
@@ -178,16 +179,18 @@ def _load_problems(scenario: Scenario) -> list[Problem]:
         if (load.steps is None) == (load.file is None):
             problems.append(Problem(key, None, "has neither steps nor file, or both", "allowed: one of the two"))
         times = [step[0] for step in load.steps or []]
-        for before, after in zip(times, times[1:], strict=False):
+        for before, after in itertools.pairwise(times):
             if after <= before:
                 problems.append(Problem(f"{key}.steps", after, f"time does not come after {before:g}", "rising times"))
                 break
         if times and times[0] < 0:
             problems.append(Problem(f"{key}.steps", times[0], "time is negative", "allowed: 0 or more"))
     starts = [load.at_s for load in scenario.load]
-    for k, (before, after) in enumerate(zip(starts, starts[1:], strict=False), 1):
+    for k, (before, after) in enumerate(itertools.pairwise(starts), 1):
         if after <= before:
-            problems.append(Problem(f"load.{k}.at_s", after, f"does not come after the load at {before:g}", "sort them"))
+            problems.append(
+                Problem(f"load.{k}.at_s", after, f"does not come after the load at {before:g}", "sort them")
+            )
     return problems
 
 
@@ -208,7 +211,7 @@ def _time_problems(scenario: Scenario) -> list[Problem]:
         if e.from_s is not None and e.until_s is not None and e.until_s < e.from_s:
             problems.append(Problem(f"expect.{k}.until_s", e.until_s, f"is before from_s {e.from_s:g}", "swap them"))
     commands = [c.at_s for c in scenario.command]
-    for k, (before, after) in enumerate(zip(commands, commands[1:], strict=False), 1):
+    for k, (before, after) in enumerate(itertools.pairwise(commands), 1):
         if after < before:
             problems.append(Problem(f"command.{k}.at_s", after, f"is before the command at {before:g}", "sort them"))
     return problems
