@@ -96,7 +96,7 @@ def model_std(fit: Fit, runs: Sequence[Run]) -> Array:
     mean = np.where(measured, squares.sum(axis=1) / np.maximum(total, 1e-9), np.nan)
     nearest = np.flatnonzero(measured)[
         np.abs(np.subtract.outer(np.arange(len(mean)), np.flatnonzero(measured))).argmin(1)
-    ]
+    ]  # noqa: E501
     variance = np.empty_like(squares)
     for j in range(len(mean)):
         source = nearest[j]
