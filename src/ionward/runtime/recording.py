@@ -333,6 +333,17 @@ class Recording:
                 if isinstance(found, Chunk | Checkpoint | End):
                     yield found
 
+    def ticks(self) -> int:
+        """How many ticks the recording reaches, without making anything of them."""
+        last = 0
+        with self.path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            for item in frames.read_frames(file, self._first, size):
+                if isinstance(item, frames.Frame) and item.kind == frames.INPUTS:
+                    with suppress(frames.ContentError, struct.error):
+                        last = sum(struct.unpack_from("<QI", frames.content(item)))
+        return last
+
     @staticmethod
     def _understand(frame: frames.Frame, codec: InputCodec, from_tick: int) -> Chunk | Checkpoint | End | range | None:
         data = frames.content(frame)
