@@ -121,10 +121,10 @@ class Scenario(SystemPart):
     environment: Environment = Environment()
     start: Start = Start()
     source: Source = Source()
-    load: list[Load] = []
-    command: list[Command] = []
-    fault: list[Injection] = []
-    expect: list[Expectation] = []
+    load: Annotated[list[Load], Field(default_factory=list)]
+    command: Annotated[list[Command], Field(default_factory=list)]
+    fault: Annotated[list[Injection], Field(default_factory=list)]
+    expect: Annotated[list[Expectation], Field(default_factory=list)]
     file: str = ""
 
     @property

@@ -148,7 +148,7 @@ class Simulation:
             watches=watches,
             changes=changes,
             record=record_buffer(size, chunk),
-            words=np.zeros((chunk, output_size(size)), np.int64),
+            words=np.zeros((chunk, output_size(size))),
         )
         self.traces = Traces(scenario.scenario.duration_s) if keep_traces else None
         self._undo: dict[int, Undo] = {}
