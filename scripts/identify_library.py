@@ -16,14 +16,14 @@ from pathlib import Path
 # One thread for linear algebra: on a busy machine many spin against each other and take ten times as long.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from rich.console import Console  # noqa: E402
+from rich.console import Console
 
-from ionward.battery.identify import CellDescription, identify, read_description  # noqa: E402
-from ionward.battery.identify.plots import save_plots  # noqa: E402
-from ionward.battery.identify.write import cell_toml  # noqa: E402
-from ionward.battery.logs import Log, read_log  # noqa: E402
-from ionward.cli.cells import fit_table  # noqa: E402
-from ionward.errors import UserError  # noqa: E402
+from ionward.battery.identify import CellDescription, identify, read_description
+from ionward.battery.identify.plots import save_plots
+from ionward.battery.identify.write import cell_toml
+from ionward.battery.logs import Log, read_log
+from ionward.cli.cells import fit_table
+from ionward.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "scripts" / "library"
