@@ -8,9 +8,9 @@ QUALITIES = ("good", "held", "bad", "not fitted")
 GOOD, HELD, BAD, NOT_FITTED = range(len(QUALITIES))
 
 # Why a measurement is not good.
-REASONS = ("", "no value", "out of range", "too fast", "too old", "frozen", "disagrees", "not fitted")
+REASONS = ("", "no value", "out of range", "too fast", "too old", "frozen", "disagrees", "not fitted", "wrong time")
 (REASON_NONE, REASON_NO_VALUE, REASON_RANGE, REASON_RATE, REASON_OLD, REASON_FROZEN, REASON_DISAGREES,
- REASON_NOT_FITTED) = range(len(REASONS))  # fmt: skip
+ REASON_NOT_FITTED, REASON_TIME) = range(len(REASONS))  # fmt: skip
 
 STATES = ("init", "standby", "precharge", "closing", "connected", "opening", "fault")
 (STATE_INIT, STATE_STANDBY, STATE_PRECHARGE, STATE_CLOSING, STATE_CONNECTED, STATE_OPENING,
@@ -31,7 +31,15 @@ SEQUENCE_REASONS = (
     "a contactor did not open",
     "all precharge tries are used up",
     "waiting for the current to fall",
+    "the bus voltage does not rise: short circuit or load on the bus",
+    "the bus voltage rose at once: no capacitor, or the precharge path is bypassed",
+    "the bus became live before the positive contactor was closed: a contactor is welded",
+    "opening could not be proven: no feedback contact, and the bus has kept its voltage",
+    "the wish to connect must be withdrawn first",
 )
+(HOLD_NONE, HOLD_NO_WISH, HOLD_MEASUREMENT, HOLD_FAULT, HOLD_LATCHED, HOLD_BUS_LIVE, HOLD_PRECHARGE_SLOW,
+ HOLD_PRECHARGE_CURRENT, HOLD_RESISTOR_HOT, HOLD_NOT_CLOSED, HOLD_NOT_OPENED, HOLD_TRIES_USED, HOLD_CURRENT,
+ HOLD_BUS_SHORT, HOLD_BUS_FAST, HOLD_WELDED, HOLD_UNPROVEN, HOLD_WISH) = range(len(SEQUENCE_REASONS))  # fmt: skip
 
 LIMIT_RULES = (
     "none",
@@ -65,6 +73,7 @@ IMAGE_SIGNALS = (
     Signal("current_quality", "", "Quality of the pack current", "i8", 0, 3, QUALITIES),
     Signal("current_age_s", "s", "Age of the pack current", minimum=0),
     Signal("cell_voltage_sum_v", "V", "Sum of the cell voltages; NaN unless all are usable"),
+    Signal("cell_sum_difference_v", "V", "Cell sum minus pack voltage at steady current; NaN while not comparable"),
     Signal("cell_voltage_min_v", "V", "Lowest usable cell voltage"),
     Signal("cell_voltage_max_v", "V", "Highest usable cell voltage"),
     Signal("cell_voltage_mean_v", "V", "Mean of the usable cell voltages"),
@@ -114,7 +123,7 @@ IMAGE_SIGNALS = (
     # sequence
     Signal("state", "", "State of the connection sequence", "i8", 0, 6, STATES),
     Signal("state_since_s", "s", "Time at which this state was entered"),
-    Signal("state_reason", "", "What holds the connection back or ended it", "i8", 0, 12, SEQUENCE_REASONS),
+    Signal("state_reason", "", "What holds the connection back or ended it", "i8", 0, 17, SEQUENCE_REASONS),
     Signal("precharge_tries", "", "Tries of this connection", "i8", 0),
     Signal("main_positive_close", "", "Positive main contactor is to be closed", "i8", 0, 1, ("open", "close")),
     Signal("main_negative_close", "", "Negative main contactor is to be closed", "i8", 0, 1, ("open", "close")),
@@ -133,7 +142,7 @@ MEASUREMENT_FIELDS = (
     Signal("value", "", "Validated value; the last good one while held; NaN when bad or not fitted"),
     Signal("age_s", "s", "Age of the sample", minimum=0),
     Signal("quality", "", "Quality of the value", "i8", 0, 3, QUALITIES),
-    Signal("reason", "", "Why the value is not good", "i8", 0, 7, REASONS),
+    Signal("reason", "", "Why the value is not good", "i8", 0, 8, REASONS),
     Signal("new", "", "A new sample came in this tick", "i8", 0, 1, ("no", "yes")),
 )
 
@@ -142,7 +151,7 @@ CELL_SIGNALS = (
     Signal("voltage_v", "V", "Validated cell voltage"),
     Signal("age_s", "s", "Age of the cell voltage", minimum=0),
     Signal("quality", "", "Quality of the cell voltage", "i8", 0, 3, QUALITIES),
-    Signal("reason", "", "Why the cell voltage is not good", "i8", 0, 7, REASONS),
+    Signal("reason", "", "Why the cell voltage is not good", "i8", 0, 8, REASONS),
     Signal("new", "", "A new sample came in this tick", "i8", 0, 1, ("no", "yes")),
     Signal("temperature_c", "°C", "Temperature of the cell, from the sensors beside it"),
     Signal("temperature_quality", "", "Quality of the cell's temperature", "i8", 0, 3, QUALITIES),
@@ -152,6 +161,11 @@ CELL_SIGNALS = (
     Signal("voltage_predicted_v", "V", "Voltage that the model expects before this measurement"),
     Signal("residual_v", "V", "Measured minus expected voltage"),
     Signal("resistance_ohm", "Ω", "Ohmic resistance from the model at this SOC and temperature", minimum=0),
+    Signal("resistance_10s_ohm", "Ω", "R0 and what R1, R2 add in 10 s of constant current; without OCV", minimum=0),
+    Signal("resistance_30s_ohm", "Ω", "R0 and what R1, R2 add in 30 s of constant current; without OCV", minimum=0),
+    Signal("polarisation_v", "V", "Voltage over both RC pairs now, positive after charging"),
+    Signal("polarisation_10s_v", "V", "What is left of it after 10 s without current"),
+    Signal("polarisation_30s_v", "V", "What is left of it after 30 s without current"),
     Signal("capacity_ah", "Ah", "Capacity that the estimate uses", minimum=0),
     Signal("soh", "", "State of health; NaN means not estimated", "f8", 0, 1),
     Signal("charge_limit_a", "A", "Charge current that this cell allows", minimum=0),
