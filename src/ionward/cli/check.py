@@ -166,7 +166,7 @@ def _faults(summary: dict[str, Any]) -> Table:
         pad_edge=False,
     )  # fmt: skip
     for name in ("", *LEVEL_NAMES):
-        table.add_column(name, header_style="dim", no_wrap=bool(name))
+        table.add_column(name, header_style="dim", no_wrap=not name)
     not_judged = []
     for fault_id, fault in summary["faults"].items():
         if not fault["judged"]:
@@ -176,13 +176,20 @@ def _faults(summary: dict[str, Any]) -> Table:
         row = [fault_id]
         for name in LEVEL_NAMES:
             level = fault["levels"].get(name)
-            unit = f" {fault['unit']}" if fault["unit"] else ""
-            row.append(f"{sign} {level['set']:g}{unit}, {_time(level['decided_within_s'])}" if level else "")
+            row.append(_level(level, sign, fault["unit"]) if level else "")
         table.add_row(*row)
     if not_judged:
         table.caption = f"not judged in this pack: {', '.join(not_judged)}"
         table.caption_justify = "left"
     return table
+
+
+def _level(level: dict[str, Any], sign: str, unit: str) -> str:
+    """When a level is reached; a fault that is there or not has no threshold worth reading."""
+    within = _time(level["decided_within_s"])
+    if not unit and level["set"] == 0.5:
+        return f"after {within}"
+    return f"{sign} {level['set']:g}{' ' + unit if unit else ''}, {within}"
 
 
 def _doubts(summary: dict[str, Any], console: Console) -> None:
