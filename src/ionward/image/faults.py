@@ -389,7 +389,7 @@ _LOST = (
         "measurement still gets good ones in between: noise, a loose wire or a failing sensor.",
         action="Look at the measurements marked as held; check wiring and shielding.",
         dtc=0x1A4C00, requirement="SR-052", latching=False,
-        info=Level(0.2, 0.1, 1, 0.0), warning=Level(5.0, 2.0, 1, 2.0),
+        info=Level(1.0, 0.5, 1, 0.0), warning=Level(5.0, 2.0, 1, 2.0),
     ),
 )  # fmt: skip
 
