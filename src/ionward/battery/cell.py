@@ -15,9 +15,9 @@ Grid = list[list[float]]  # [temperature, soc]
 
 
 class Part(BaseModel):
-    """A part of a description: unknown keys are errors, values do not change."""
+    """A part of a description: unknown keys, NaN and infinity are errors, values do not change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DataSheet(Part):
@@ -70,7 +70,11 @@ class Circuit(Part):
 
 
 class Hysteresis(Part):
-    """Hysteresis between the OCV branches: `rate` is gamma of Plett's one-state model, `instantaneous_v` its jump."""
+    """Hysteresis between the OCV branches.
+
+    `rate` is gamma of Plett's one-state model, `instantaneous_v` the part that follows the sign of the
+    current at once.
+    """
 
     rate: Annotated[float, Field(gt=0)]
     instantaneous_v: Annotated[float, Field(ge=0)] = 0.0

@@ -28,11 +28,13 @@ class Precharge(SystemPart):
 
     fitted: Annotated[bool, Field(description="The pack has a precharge contactor and resistor")] = True
     resistance_ohm: Annotated[Positive, Field(description="Precharge resistor")]
-    resistor_energy_j: Annotated[Positive, Field(description="Energy that the resistor takes in one try")] = 500.0
+    resistor_energy_j: Annotated[
+        Positive, Field(description="Energy that the resistor bears in one try, before it must cool")
+    ] = 5000.0
     done_v: Annotated[Positive, Field(description="Precharge is complete when bus and pack differ by less")]
     done_a: Annotated[
         Positive,
-        Field(description="… and the current is below this (default: the current sensor's tolerance, at least 50 mA)"),
+        Field(description="… and the current is below this"),
     ]
     timeout_s: Annotated[Positive, Field(description="Longest precharge")] = 2.0
     tries: Annotated[Count, Field(description="Tries before a person is asked")] = 3
@@ -43,13 +45,15 @@ class Fuse(SystemPart):
     """Main fuse: `[fuse]`."""
 
     fitted: Annotated[bool, Field(description="The pack has a main fuse")] = True
+    pyrofuse: Annotated[
+        bool, Field(description="A pyrotechnic fuse, fired by the BMS, opens what contactors may not")
+    ] = False
     rating_a: Annotated[Positive, Field(description="Current that the fuse carries for ever")]
     curve: Annotated[
         list[Annotated[list[Positive], Field(min_length=2, max_length=2)]],
         Field(
             min_length=2,
-            description="Melting curve: [current in A, time in s], currents rising, times falling "
-            "(default: a typical curve of fuses for batteries, from the rating)",
+            description="Melting curve: [current in A, time in s], currents rising, times falling",
         ),
     ]
 

@@ -53,17 +53,11 @@ class Balancing(SystemPart):
     stop_v: Annotated[
         NotNegative, Field(description="By voltage: bleeding stops at this difference to the lowest cell")
     ] = 0.003
-    min_voltage_v: Annotated[
-        float, Field(description="Cells below this are not bled (default: a quarter up the voltage window)")
-    ]
+    min_voltage_v: Annotated[float, Field(description="Cells below this are not bled")]
     resistance_ohm: Annotated[Positive, Field(description="Bleed resistor of one pack cell")]
-    cells_per_module: Annotated[
-        Count, Field(description="Most cells of one module bled at once (default: half of them, rounded up)")
-    ]
+    cells_per_module: Annotated[Count, Field(description="Most cells of one module bled at once")]
     period_s: Annotated[Positive, Field(description="Even and odd cells take turns after this time")] = 10.0
-    rest_current_a: Annotated[
-        Positive, Field(description="By voltage: cells are compared only below this current (default: C/50)")
-    ]
+    rest_current_a: Annotated[Positive, Field(description="By voltage: cells are compared only below this current")]
     board_max_c: Annotated[float, Field(description="The board stops bleeding above this temperature")] = 85.0
     board_k_per_w: Annotated[Positive, Field(description="Thermal resistance of one module's board to its air")] = 8.0
     board_time_s: Annotated[Positive, Field(description="Thermal time constant of one module's board")] = 300.0

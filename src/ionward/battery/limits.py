@@ -12,8 +12,8 @@ from ionward.battery.part import Count, Fraction, NotNegative, Point, Positive, 
 class Limits(SystemPart):
     """Rated limits of the pack: `[limits]`. What is not written comes from the cell's data sheet."""
 
-    cell_voltage_max_v: Annotated[float, Field(description="Highest cell voltage in use")]
-    cell_voltage_min_v: Annotated[float, Field(description="Lowest cell voltage in use")]
+    cell_voltage_max_v: Annotated[Positive, Field(description="Highest cell voltage in use")]
+    cell_voltage_min_v: Annotated[NotNegative, Field(description="Lowest cell voltage in use")]
     charge_current_max_a: Annotated[Positive, Field(description="Continuous charge current")]
     discharge_current_max_a: Annotated[Positive, Field(description="Continuous discharge current, positive")]
     charge_current_pulse_a: Annotated[Positive, Field(description="Charge current for one pulse")]
@@ -28,7 +28,7 @@ class Limits(SystemPart):
     ] = 0.5
     slew_a_per_s: Annotated[
         Positive,
-        Field(description="Limits rise no faster than this, and fall at once (default: full discharge in 5 s)"),
+        Field(description="Limits rise no faster than this, and fall at once"),
     ]
 
 

@@ -11,19 +11,27 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
+MISSING = "is missing"
+
 
 class Problem(NamedTuple):
-    """What is wrong with the value at a key, and what would be right. `value` None: there is none."""
+    """What is wrong with the value at a key, and what would be right. `value` None: there is none.
+
+    `uses` names the other keys that the value was compared with; None: the whole system.
+    """
 
     key: str
     value: object
     wrong: str
     allowed: str
+    uses: tuple[str, ...] | None = None
 
     def line(self, file: str) -> str:
         """The problem as a line: file, key, value, what is wrong, what is allowed."""
         value = "" if self.value is None else f" value {show(self.value)}:"
-        return f"{file}: {self.key}:{value} {self.wrong}; {self.allowed}"
+        text = f"{file}: {self.key}:{value} {self.wrong}; {self.allowed}"
+        # A key in quotes can hold a line break: one problem stays one line.
+        return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
 
 
 def show(value: object) -> str:
@@ -35,6 +43,11 @@ def show(value: object) -> str:
     except (TypeError, ValueError):
         text = str(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def key_path(place: Iterable[int | str]) -> str:
+    """A place in the file as a person writes it: `fuse.curve[1]`."""
+    return "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in place).lstrip(".")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -69,7 +82,7 @@ def _reason(error: Any) -> tuple[str, str]:
     context = error.get("ctx", {})
     match error["type"]:
         case "missing":
-            return "is missing", "write it"
+            return MISSING, "write it"
         case "float_type" | "int_type" | "float_parsing" | "int_parsing":
             kind = "whole number" if error["type"].startswith("int") else "number"
             return f"is not a {kind}", f"allowed: a {kind} without quotes"
@@ -113,13 +126,16 @@ def problems_of(error: ValidationError, model: type[BaseModel], hidden: frozense
     for e in error.errors():
         # Alternatives of a union add their names to the place: they are no keys of the file.
         place = tuple(p for p in e["loc"] if not (isinstance(p, str) and (p == "LevelChange" or "[" in p)))
+        of_union = len(e["loc"]) > len(place)
+        if of_union and len(place) == 3 and isinstance(e["input"], dict):
+            continue  # a level of the ladder that is a table, with its own errors told
         if e["type"] == "extra_forbidden":
             key = str(e["loc"][-1])
             reason = ("unknown key", did_you_mean(key, _known_keys(model, place[:-1], hidden)))
-        elif e["type"] == "literal_error" and len(e["loc"]) > 2 and e["loc"][0] == "faults":
+        elif of_union and len(place) == 3:
             reason = ("is neither a table nor false", "allowed: { set, clear, delay_samples, delay_s } or false")
         else:
             reason = _reason(e)
         value = None if e["type"] in ("missing", "extra_forbidden") else e["input"]
-        found.setdefault(place, Problem(".".join(map(str, place)), value, *reason))
+        found.setdefault(place, Problem(key_path(place), value, *reason))
     return list(found.items())

@@ -15,7 +15,7 @@ from ionward.battery.part import NotNegative, Positive, SystemPart
 FITTED = "The sensor exists"
 PERIOD = "Time between two samples"
 DELAY = "Time from the sample to its arrival"
-AGE_MAX = "A sample older than this is not used (default: five periods and the delay, at least two cycles)"
+AGE_MAX = "A sample older than this is not used"
 FROZEN = "A value that has not moved by one digit for so long counts as frozen; 0: never"
 LOW = "Lowest plausible value, end of the range"
 HIGH = "Highest plausible value, end of the range"
@@ -132,9 +132,7 @@ class CurrentSensor(Sensor):
 class RedundantCurrentSensor(CurrentSensor):
     """A second, independent measurement of the pack current."""
 
-    agree_a: Annotated[
-        Positive, Field(description="The two sensors may differ by this (default: both tolerances together)")
-    ]
+    agree_a: Annotated[Positive, Field(description="The two sensors may differ by this")]
 
 
 class InsulationSensor(Sensor):

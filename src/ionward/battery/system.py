@@ -2,12 +2,11 @@
 
 Attribute paths are the key paths of the file: `system.sensors.cell_voltage.period_s`. After loading every value is
 there: the user's, else the profile's, else the one that follows from the cell's data sheet or from other values
-(`battery.defaults`), else the field's own default.
+(`battery.derived`), else the field's own default.
 """
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,11 +17,13 @@ from ionward.battery.cell import CellModel
 from ionward.battery.checks import system_problems
 from ionward.battery.connection import Contactors, DcLink, Fuse, Precharge
 from ionward.battery.cooling import Balancing, Cooling
-from ionward.battery.defaults import is_derived, merge, profile_defaults, with_derived
+from ionward.battery.defaults import Values, merge, profile_defaults
+from ionward.battery.derived import is_derived, with_derived
+from ionward.battery.files import read_toml
 from ionward.battery.library import load_cell, names
 from ionward.battery.limits import Derating, FaultChange, Limits
 from ionward.battery.part import Count, Fraction, Positive, SystemPart
-from ionward.battery.problems import Problem, did_you_mean, problems_of
+from ionward.battery.problems import MISSING, Problem, did_you_mean, problems_of
 from ionward.battery.sensors import SENSOR_NAMES, Sensors
 from ionward.battery.topology import PROFILES, Identity, Topology
 from ionward.errors import UserError
@@ -31,7 +32,7 @@ from ionward.errors import UserError
 class Cycle(SystemPart):
     """The rhythm of the BMS: `[cycle]`."""
 
-    period_s: Annotated[Positive, Field(le=1.0, description="Time between ticks")] = 0.01
+    period_s: Annotated[Positive, Field(le=1.0, description="Time between ticks")]
     estimate_every: Annotated[Count, Field(description="SOC is estimated every so many ticks")]
     slow_every: Annotated[Count, Field(description="Balancing and cooling run every so many ticks")]
 
@@ -69,12 +70,12 @@ class System(SystemPart):
         """Pack cells in series."""
         return self.topology.series
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Values:
         """The complete description with its cell, as plain values that JSON can hold."""
         return self.model_dump(mode="json")
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> System:
+    def from_dict(cls, values: Values) -> System:
         """Rebuild a system from `as_dict`, without any file.
 
         Raises:
@@ -88,6 +89,7 @@ class System(SystemPart):
 
 
 NOT_IN_FILES = frozenset({"cell_model", "file"})
+Place = tuple[int | str, ...]
 Check = Callable[[System], Iterable[Problem]]
 
 
@@ -107,36 +109,8 @@ def load_system(path: Path | str, cell_model: CellModel | None = None, checks: I
     return system_from(user, file, Path(path).parent, cell_model, checks)
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file of the user.
-
-    Raises:
-        UserError: it does not exist, is a folder, is empty, is not UTF-8 or is not TOML.
-    """
-    if path.is_dir():
-        raise UserError(f"{path}: is a folder; name the .toml file in it")
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; check the path") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UserError(f"{path}: cannot be read: {reason}; check the path and its permissions") from None
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise UserError(f"{path}: is not UTF-8 text (line {line}); save it as UTF-8") from None
-    if not text.strip():
-        raise UserError(f"{path}: is empty; start from one of the examples")
-    try:
-        return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UserError(f"{path}: is not valid TOML: {error}") from None
-
-
 def system_from(
-    user: dict[str, Any], file: str, folder: Path, cell_model: CellModel | None, checks: Iterable[Check] = ()
+    user: Values, file: str, folder: Path, cell_model: CellModel | None, checks: Iterable[Check] = ()
 ) -> System:
     """Make a system from the values of a file that stands in `folder`.
 
@@ -150,93 +124,113 @@ def system_from(
     user = {key: value for key, value in user.items() if key not in NOT_IN_FILES}
     cell = cell_model or _cell_of(user, folder, problems)
     values = merge(profile_defaults(_profile_of(user)), _fitted(user))
-    system, structural = _validated(values, cell, file)
-    problems += structural
+    system: System | None
+    try:
+        system = _validated(values, cell, file)
+    except ValidationError as error:
+        everything = problems_of(error, System, NOT_IN_FILES)
+        # That a value is missing which follows from others is only a consequence of what is wrong with those.
+        found = [(at, p) for at, p in everything if not (p.wrong == MISSING and is_derived(p.key))]
+        problems += [p for _, p in found or ([] if problems else everything)]
+        system, values = _repaired(values, [place for place, _ in found], cell, file)
     if system is not None:
-        known = {p.key for p in problems}
-        for check in (system_problems, *checks):
-            problems += [p for p in check(system) if p.key not in known]
+        sure = not problems
+        found_too = [p for check in (system_problems, *checks) for p in check(system)]
+        problems += [p for p in found_too if sure or _stands_alone(p, values)]
     if problems or system is None:
-        raise UserError(*(p.line(file) for p in problems))
+        raise UserError(*dict.fromkeys(p.line(file) for p in problems))
     return system
 
 
-def _fitted(user: dict[str, Any]) -> dict[str, Any]:
+def _fitted(user: Values) -> Values:
     """Somebody who writes a sensor's or a part's table has that part, whatever the profile says."""
+
+    # Whether there are temperature sensors is told by their number, in the topology.
+    fitted_by_table = {*SENSOR_NAMES} - {"temperature"}
 
     def written(table: Any) -> Any:
         return {"fitted": True, **table} if isinstance(table, dict) else table
 
-    parts: dict[str, Any] = {name: written(user[name]) for name in ("contactors", "precharge", "fuse") if name in user}
+    parts: Values = {name: written(user[name]) for name in ("contactors", "precharge", "fuse") if name in user}
     sensors = user.get("sensors")
     if isinstance(sensors, dict):
-        known = {name: written(table) for name, table in sensors.items() if name in SENSOR_NAMES}
+        known = {name: written(table) for name, table in sensors.items() if name in fitted_by_table}
         parts["sensors"] = {**sensors, **known}
     return {**user, **parts}
 
 
-def _identity(user: dict[str, Any], key: str) -> str | None:
+def _identity(user: Values, key: str) -> str | None:
     table = user.get("system")
     value = table.get(key) if isinstance(table, dict) else None
     return value if isinstance(value, str) and value else None
 
 
-def _profile_of(user: dict[str, Any]) -> str | None:
+def _profile_of(user: Values) -> str | None:
     """The profile that the file names; None where it names none that exists, which validation then tells."""
     profile = _identity(user, "profile")
     return profile if profile in PROFILES else None
 
 
-def _cell_of(user: dict[str, Any], folder: Path, problems: list[Problem]) -> CellModel | None:
+def _cell_of(user: Values, folder: Path, problems: list[Problem]) -> CellModel | None:
     name = _identity(user, "cell")
     if name is None:
         return None  # validation tells that it is missing
     if not name.endswith(".toml") and name not in names():
-        known = ", ".join(names()) or "no cells"
-        problems.append(Problem("system.cell", name, "unknown cell", f"allowed: {known}, or a .toml file beside this"))
+        known = f"{did_you_mean(name, names())} or a .toml file beside this"
+        problems.append(Problem("system.cell", name, "unknown cell", known))
         return None
     try:
         return load_cell(name, folder)
     except UserError as error:
         problems += [Problem("system.cell", name, line, "correct the cell file") for line in error.problems]
-    except (OSError, ValueError) as error:
-        problems.append(Problem("system.cell", name, f"cannot be read: {error}", "allowed: a cell file in UTF-8"))
     return None
 
 
-def _validated(values: dict[str, Any], cell: CellModel | None, file: str) -> tuple[System | None, list[Problem]]:
-    """The system, and what is wrong with single values.
+def _validated(values: Values, cell: CellModel | None, file: str) -> System:
+    complete = {**with_derived(values, cell), "file": file}
+    if cell is not None:
+        complete["cell_model"] = cell
+    return System.model_validate(complete)
 
-    Where single values are wrong, the wrong ones are put aside, so that the checks that compare values with each
-    other can still look at the rest: all problems are told at once.
+
+# What every file must say. Where it does not, these let the checks look at the rest.
+STAND_INS: Values = {
+    "system": {"name": "?", "profile": "ev", "cell": "?"},
+    "topology": {"modules_in_series": 1, "cells_per_module": 1, "cells_in_parallel": 1},
+}
+
+
+def _repaired(values: Values, wrong: list[Place], cell: CellModel | None, file: str) -> tuple[System | None, Values]:
+    """A system without the wrong values, so that the checks that compare values can still look at the others.
+
+    Returns the system, None where there is too little left, and the values that are the user's or the profile's.
     """
-    problems: list[Problem] = []
-    for _ in range(3):
-        complete = {**with_derived(values, cell), "file": file}
-        if cell is not None:
-            complete["cell_model"] = cell
-        try:
-            return System.model_validate(complete), problems
-        except ValidationError as error:
-            found = [(place, p) for place, p in problems_of(error, System, NOT_IN_FILES) if p.key != "cell_model"]
-        told = {p.key for p in problems}
-        complaints = [
-            (at, p) for at, p in found if p.key not in told and not (p.wrong == "is missing" and _follows(at))
-        ]
-        problems += [p for _, p in complaints]
-        if not complaints:
-            break
-        for place, _ in complaints:
-            values = _without(values, place)
-    return None, problems
+    for place in wrong:
+        values = _without(values, place)
+    if cell is None:
+        values = _without(values, ("system", "cell"))
+        known = names()
+        cell = load_cell(known[0]) if known else None
+    try:
+        return _validated(merge(STAND_INS, values), cell, file), values
+    except ValidationError:
+        return None, values
 
 
-def _follows(place: tuple[int | str, ...]) -> bool:
-    """The value at this place follows from others, so that its absence is only a consequence."""
-    return is_derived(".".join(map(str, place)))
+def _stands_alone(problem: Problem, values: Values) -> bool:
+    """The problem is there whatever the values that were put aside should have been."""
+    return problem.uses is not None and all(_is_written(values, path) for path in problem.uses)
 
 
-def _without(values: dict[str, Any], place: tuple[int | str, ...]) -> dict[str, Any]:
+def _is_written(values: Any, path: str) -> bool:
+    for key in path.split("."):
+        if not isinstance(values, dict) or key not in values:
+            return False
+        values = values[key]
+    return True
+
+
+def _without(values: Values, place: Place) -> Values:
     """A copy of the values without the key at `place` (of a list: without the whole list)."""
     out = dict(values)
     key = place[0] if place else ""

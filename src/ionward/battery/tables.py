@@ -1,8 +1,8 @@
 """Cell tables for compiled code: one uniform grid over temperature and SOC for every cell model.
 
-A table is a float64 array `[temperature, soc, parameter]`. The uniform grid makes a look-up two multiplications and
-four neighbouring loads, the same for every cell, so that it needs no search and the signature of the compiled code
-does not depend on the cell.
+A table is a float64 array `[temperature, soc, parameter]`. The uniform grid makes a look-up two
+multiplications and four neighbouring loads, the same for every cell, so that it needs no search and the
+signature of the compiled code does not depend on the cell.
 """
 
 from __future__ import annotations

@@ -28,9 +28,9 @@ class Identity(SystemPart):
 class Topology(SystemPart):
     """Modules and cells: `[topology]`. A pack cell is the group of cells in parallel."""
 
-    modules_in_series: Annotated[Count, Field(description="Modules in series")]
-    cells_per_module: Annotated[Count, Field(description="Cells in series in one module")]
-    cells_in_parallel: Annotated[Count, Field(description="Cells of the library type in parallel in each pack cell")]
+    modules_in_series: Annotated[Count, Field(le=20_000, description="Modules in series")]
+    cells_per_module: Annotated[Count, Field(le=20_000, description="Cells in series in one module")]
+    cells_in_parallel: Annotated[Count, Field(le=100_000, description="Library cells in parallel in each pack cell")]
     temperature_sensors_per_module: Annotated[
         int, Field(ge=0, description="Temperature sensors of a module, evenly spread along its cells; 0: none known")
     ]
@@ -44,7 +44,7 @@ class Topology(SystemPart):
     busbar_resistance_ohm: Annotated[NotNegative, Field(description="One joint between two pack cells")]
     capacity_ah: Annotated[
         Positive,
-        Field(description="Capacity of one pack cell (default: the cell's, times cells in parallel); for used packs"),
+        Field(description="Capacity of one pack cell; for used packs"),
     ]
     resistance_factor: Annotated[
         Positive, Field(description="Resistance against new cells: 1.3 for a pack that has grown by 30 %")
