@@ -121,7 +121,7 @@ CASES: list[tuple[str, int, float, int, Cause]] = [
     ("short_circuit", LEVEL_CRITICAL, 0.01, CHANNEL.current_a, flow(-601.0)),
     ("short_circuit", LEVEL_CRITICAL, 0.01, CHANNEL.current_a, flow(601.0)),
     ("short_circuit", LEVEL_CRITICAL, 0.01, CHANNEL.current_redundant_a, flow(-1200.0)),
-    ("current_sensors_disagree", LEVEL_WARNING, 0.2, CHANNEL.current_redundant_a, set_channel(current_redundant_a=2.1)),
+    ("current_sensors_disagree", LEVEL_WARNING, 0.2, CHANNEL.current_redundant_a, set_channel(current_redundant_a=2.6)),
     ("current_sensors_disagree", LEVEL_FAULT, 1.0, CHANNEL.current_a, set_channel(current_a=-4.1)),
     ("current_while_open", LEVEL_FAULT, 0.1, CHANNEL.current_a,
      set_channel(current_a=10.1, current_redundant_a=10.1)),
@@ -262,6 +262,20 @@ def test_at_rest_the_walls_of_charging_and_discharging_open_nothing(celsius: flo
     k.samples.temperatures[:] = celsius
     k.run(10.0)
     assert k.levels() == {}
+
+
+@pytest.mark.parametrize("offset_a", [2.9, -2.9])
+def test_a_sensor_offset_is_no_current(offset_a: float) -> None:
+    k = Kernel()
+    k.close()
+    k.samples.temperatures[:] = -10.0
+    k.run(0.2)
+    k.current(offset_a)
+    k.run(5.0)
+    assert k.levels() == {}
+    k.current(3.1)
+    k.run(5.0)
+    assert k.level("charge_undertemperature") == LEVEL_FAULT
 
 
 def test_a_cold_pack_may_be_discharged_and_a_hot_one_not_charged() -> None:
