@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from helpers.control import (
     CAPACITY_AH,
     PARALLEL,
@@ -17,9 +20,6 @@ from helpers.control import (
     small_size,
     well_image,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from ionward.control.limit import limit, new_limit_memory
 from ionward.control.voltage_limit import RESISTANCE_MARGIN
 from ionward.image.inputs import new_command
@@ -404,5 +404,3 @@ def test_all_rules_together_never_allow_more_than_one_of_them(
     together = limits(soc=1, scale=1, temperature=1, derate=1, factor=1)
     for alone in ({"soc": 1, "scale": 1}, {"temperature": 1}, {"derate": 1}, {"factor": 1}):
         assert (together <= limits(**alone) + 1e-9).all()
-
-
