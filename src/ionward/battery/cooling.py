@@ -58,6 +58,12 @@ class Balancing(SystemPart):
     cells_per_module: Annotated[Count, Field(description="Most cells of one module bled at once")]
     period_s: Annotated[Positive, Field(description="Even and odd cells take turns after this time")] = 10.0
     rest_current_a: Annotated[Positive, Field(description="By voltage: cells are compared only below this current")]
+    rest_s: Annotated[
+        NotNegative, Field(description="By voltage: … after the current has been that low for so long")
+    ] = 60.0
+    settle_s: Annotated[
+        NotNegative, Field(description="All bleeding pauses for so long before cells are measured and compared")
+    ] = 1.0
     board_max_c: Annotated[float, Field(description="The board stops bleeding above this temperature")] = 85.0
     board_k_per_w: Annotated[Positive, Field(description="Thermal resistance of one module's board to its air")] = 8.0
     board_time_s: Annotated[Positive, Field(description="Thermal time constant of one module's board")] = 300.0

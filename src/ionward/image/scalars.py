@@ -51,6 +51,7 @@ def _connection(system: System) -> dict[str, float]:
         "precharge_timeout_s": precharge.timeout_s,
         "precharge_tries": precharge.tries,
         "precharge_pause_s": precharge.pause_s,
+        "precharge_energy_max_j": precharge.resistor_energy_j,
         "contactor_close_s": contactors.close_timeout_s,
         "contactor_open_s": contactors.open_timeout_s,
         "contactor_break_a": contactors.break_current_a,
@@ -71,6 +72,8 @@ def _balancing(system: System) -> dict[str, float]:
         "balance_cells_per_module": balancing.cells_per_module if balancing.kind == "passive" else 0,
         "balance_period_s": balancing.period_s,
         "balance_rest_a": balancing.rest_current_a,
+        "balance_rest_s": balancing.rest_s,
+        "balance_settle_s": balancing.settle_s,
         "balance_board_max_c": balancing.board_max_c,
         "balance_board_k_per_w": balancing.board_k_per_w,
         "balance_board_s": balancing.board_time_s,
@@ -78,7 +81,8 @@ def _balancing(system: System) -> dict[str, float]:
 
 
 def _cooling(system: System) -> dict[str, float]:
-    cooling = system.cooling
+    cooling, thermal = system.cooling, system.cell_model.thermal
+    heat_capacity_j_per_k = thermal.heat_capacity_core_j_per_k + thermal.heat_capacity_surface_j_per_k
     return {
         "has_cooling": cooling.kind != "none",
         "cool_start_c": cooling.start_c,
@@ -87,6 +91,7 @@ def _cooling(system: System) -> dict[str, float]:
         "heat_full_c": cooling.heat_full_c,
         "spread_start_k": cooling.spread_start_k,
         "spread_full_k": cooling.spread_full_k,
+        "cell_heat_capacity_j_per_k": heat_capacity_j_per_k * system.topology.cells_in_parallel,
     }
 
 

@@ -31,7 +31,15 @@ SEQUENCE_REASONS = (
     "a contactor did not open",
     "all precharge tries are used up",
     "waiting for the current to fall",
+    "the bus voltage does not rise: short circuit or load on the bus",
+    "the bus voltage rose at once: no capacitor, or the precharge path is bypassed",
+    "the bus became live before the positive contactor was closed: a contactor is welded",
+    "opening could not be proven: no feedback contact, and the bus has kept its voltage",
+    "the wish to connect must be withdrawn first",
 )
+(HOLD_NONE, HOLD_NO_WISH, HOLD_MEASUREMENT, HOLD_FAULT, HOLD_LATCHED, HOLD_BUS_LIVE, HOLD_PRECHARGE_SLOW,
+ HOLD_PRECHARGE_CURRENT, HOLD_RESISTOR_HOT, HOLD_NOT_CLOSED, HOLD_NOT_OPENED, HOLD_TRIES_USED, HOLD_CURRENT,
+ HOLD_BUS_SHORT, HOLD_BUS_FAST, HOLD_WELDED, HOLD_UNPROVEN, HOLD_WISH) = range(len(SEQUENCE_REASONS))  # fmt: skip
 
 LIMIT_RULES = (
     "none",
@@ -77,7 +85,7 @@ IMAGE_SIGNALS = (
     Signal("temperature_min_sensor", "", "Sensor with the lowest temperature, -1 none", "i8", -1),
     Signal("temperature_max_sensor", "", "Sensor with the highest temperature, -1 none", "i8", -1),
     Signal("cells_usable", "", "Cell voltages that are good or held", "i8", 0),
-    Signal("temperatures_usable", "", "Cell temperatures that are good or held", "i8", 0),
+    Signal("temperatures_usable", "", "Temperature sensors that are good or held", "i8", 0),
     Signal("cell_samples", "", "Sweeps of the cell voltages with at least one new sample", "i8", 0),
     Signal("temperature_samples", "", "Sweeps of the temperatures with at least one new sample", "i8", 0),
     Signal("current_samples", "", "New samples of the pack current", "i8", 0),
@@ -115,7 +123,7 @@ IMAGE_SIGNALS = (
     # sequence
     Signal("state", "", "State of the connection sequence", "i8", 0, 6, STATES),
     Signal("state_since_s", "s", "Time at which this state was entered"),
-    Signal("state_reason", "", "What holds the connection back or ended it", "i8", 0, 12, SEQUENCE_REASONS),
+    Signal("state_reason", "", "What holds the connection back or ended it", "i8", 0, 17, SEQUENCE_REASONS),
     Signal("precharge_tries", "", "Tries of this connection", "i8", 0),
     Signal("main_positive_close", "", "Positive main contactor is to be closed", "i8", 0, 1, ("open", "close")),
     Signal("main_negative_close", "", "Negative main contactor is to be closed", "i8", 0, 1, ("open", "close")),
@@ -153,6 +161,11 @@ CELL_SIGNALS = (
     Signal("voltage_predicted_v", "V", "Voltage that the model expects before this measurement"),
     Signal("residual_v", "V", "Measured minus expected voltage"),
     Signal("resistance_ohm", "Ω", "Ohmic resistance from the model at this SOC and temperature", minimum=0),
+    Signal("resistance_10s_ohm", "Ω", "R0 and what R1, R2 add in 10 s of constant current; without OCV", minimum=0),
+    Signal("resistance_30s_ohm", "Ω", "R0 and what R1, R2 add in 30 s of constant current; without OCV", minimum=0),
+    Signal("polarisation_v", "V", "Voltage over both RC pairs now, positive after charging"),
+    Signal("polarisation_10s_v", "V", "What is left of it after 10 s without current"),
+    Signal("polarisation_30s_v", "V", "What is left of it after 30 s without current"),
     Signal("capacity_ah", "Ah", "Capacity that the estimate uses", minimum=0),
     Signal("soh", "", "State of health; NaN means not estimated", "f8", 0, 1),
     Signal("charge_limit_a", "A", "Charge current that this cell allows", minimum=0),
