@@ -150,7 +150,7 @@ def test_a_cell_measured_at_its_limit_stops_the_current_whatever_the_model_says(
 @pytest.mark.parametrize("worse", [1.0, 1.3, 2.0])
 @pytest.mark.parametrize("charging", [True, False])
 def test_a_load_at_the_limit_never_trips_a_cell_that_is_worse_than_its_model(worse: float, charging: bool) -> None:
-    """Closed loop for ten minutes: the load takes exactly what is allowed, one tick late, and noise is on the voltage."""
+    """Ten minutes in closed loop: the load takes exactly what is allowed, one tick late, measured with noise."""
     parameters = small_parameters(CELLS, limit_slew_a_per_s=20.0, charge_current_max_a=60.0)
     random = np.random.default_rng(7)
     image = connected(parameters, soc=0.93 if charging else 0.1)
