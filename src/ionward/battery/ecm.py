@@ -2,12 +2,12 @@
 
 Current is positive when charging:
 
-    v  = OCV(soc, T) + H(soc, T) h + M0 sgn(i) + R0 i + v1 + v2
-    v1' = a v1 + (1 - a) R1 i,  a = exp(-dt / tau1)        (exact for a current that is constant over dt; v2 alike)
+    v   = OCV(soc, T) + H(soc, T) h + M0 sgn(i) + R0 i + v1 + v2
+    v1' = a v1 + (1 - a) R1 i,  a = exp(-dt / tau1)    exact for a current that is constant over dt; v2 alike
     h'  = e h + (1 - e) sgn(i), e = exp(-|i| gamma dt / Q)
 
-The hysteresis state follows G. L. Plett, Battery Management Systems, vol. I, section 2.8 (one-state model with an
-instantaneous part M0). Identification, twin and estimator share these functions.
+The hysteresis state follows G. L. Plett, Battery Management Systems, vol. I, section 2.8 (one-state model
+with an instantaneous part M0). Identification, twin and estimator share these functions.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import median_filter
 
-from ionward.battery.cell import CellModel
+from ionward.battery.cell import CellModel, DataSheet
 from ionward.battery.log_columns import NAMES, Conversion, assign, parse_mapping
 from ionward.battery.log_files import extra_numbers, numbers, read_table
 from ionward.errors import UserError
@@ -168,13 +168,18 @@ def check_against_cell(log: Log, cell: CellModel, cells_in_series: int = 1) -> N
     Raises:
         UserError: mV given as V, mA given as A, another number of cells, or a current positive on discharge.
     """
-    sheet = cell.data_sheet
+    name = f"{cells_in_series} x {cell.name}" if cells_in_series > 1 else cell.name
+    check_against_sheet(log, cell.data_sheet, name, cells_in_series)
+
+
+def check_against_sheet(log: Log, sheet: DataSheet, name: str, cells_in_series: int = 1) -> None:
+    """As `check_against_cell`, with the data sheet alone."""
     _check_scale(
         log,
         sheet.voltage_max_v * cells_in_series,
         max(sheet.charge_current_pulse_a, sheet.discharge_current_pulse_a),
-        cell.capacity.reference_ah,
-        f"{cells_in_series} x {cell.name}" if cells_in_series > 1 else cell.name,
+        sheet.nominal_capacity_ah,
+        name,
     )
 
 

@@ -17,9 +17,10 @@ COUNTER_STEP_S = 0.5  # from this step on the tester's charge counter gives the 
 class Run:
     """One stretch of measured data with known SOC, up to the nuisances that the fit estimates.
 
-    Arrays are `[row]`. `mean_current_a` is the mean over the step before each row. `weight` is what the row counts
-    in the fit, in seconds. `hysteresis_start` is the hysteresis state before the first row. `offset_std_a` and
-    `start_std` say how far a constant current offset and the SOC at the start may be off.
+    Arrays are `[row]`. `mean_current_a` is the mean over the step before each row. `weight` is what the row
+    counts in the fit, in seconds. `hysteresis_start` is the hysteresis state before the first row.
+    `offset_std_a` and `start_std` say how far a constant current offset and the SOC at the start may be
+    off.
     """
 
     name: str
@@ -43,15 +44,15 @@ class Run:
 
     @property
     def active_s(self) -> Array:
-        """Time with current since the first row: an offset of the sensor counts while the tester drives current."""
+        """Time with current since the first row: a tester's offset counts only while it drives current."""
         return np.cumsum(self.dt_s * (np.abs(self.mean_current_a) > 1e-9))
 
 
 def mean_current(log: Log) -> Array:
     """Mean current over the step before each row.
 
-    The charge counter of the tester runs faster than the log, so its difference is the truth where steps are long;
-    where they are short its resolution is too coarse, and the mean of two samples serves.
+    The charge counter of the tester runs faster than the log, so its difference is the truth where steps
+    are long; where they are short its resolution is too coarse, and the mean of two samples serves.
     """
     current = np.where(np.isfinite(log.current_a), log.current_a, 0.0)
     mean = (current + np.roll(current, 1)) / 2
@@ -63,7 +64,8 @@ def mean_current(log: Log) -> Array:
             counted = change * 3600 / step_s
         low = np.minimum(current, np.roll(current, 1))
         high = np.maximum(current, np.roll(current, 1))
-        # A counter that is reset, or a step in which more happened than the samples show, is left to the samples.
+        # A counter that is reset, or a step in which more happened than the samples show, is left to the
+        # samples.
         margin = 0.5 * (high - low) + 0.2 * np.nanmax(np.abs(current))
         good = (step_s >= COUNTER_STEP_S) & (counted > low - margin) & (counted < high + margin)
         mean[good] = counted[good]
@@ -73,7 +75,7 @@ def mean_current(log: Log) -> Array:
 
 
 def counter_ah(log: Log, mean_a: Array) -> Array:
-    """Charge since the first row, Ah: the tester's counter where it runs on, its resets bridged by the current."""
+    """Charge since the first row, Ah: the tester's counter, its resets bridged by the current."""
     step_s = np.diff(log.time_s, prepend=log.time_s[0])
     counted = mean_a * step_s / 3600
     if log.ah is not None:
