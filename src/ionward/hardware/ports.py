@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from ionward.image.inputs import Raw
+from ionward.image.outputs import Outputs
 
-
-class Outputs(NamedTuple):
-    """What the BMS wants done. Contactors True = closed; demands 0..1; `bleed` one flag for each cell."""
-
-    main_positive: bool
-    main_negative: bool
-    precharge: bool
-    pyrofuse: bool
-    pump: float
-    fan: float
-    heater: float
-    bleed: object
+__all__ = ["Actuators", "Outputs", "Sensors"]
 
 
 class Sensors(Protocol):

@@ -8,9 +8,9 @@ QUALITIES = ("good", "held", "bad", "not fitted")
 GOOD, HELD, BAD, NOT_FITTED = range(len(QUALITIES))
 
 # Why a measurement is not good.
-REASONS = ("", "no value", "out of range", "too fast", "too old", "frozen", "disagrees", "not fitted")
+REASONS = ("", "no value", "out of range", "too fast", "too old", "frozen", "disagrees", "not fitted", "wrong time")
 (REASON_NONE, REASON_NO_VALUE, REASON_RANGE, REASON_RATE, REASON_OLD, REASON_FROZEN, REASON_DISAGREES,
- REASON_NOT_FITTED) = range(len(REASONS))  # fmt: skip
+ REASON_NOT_FITTED, REASON_TIME) = range(len(REASONS))  # fmt: skip
 
 STATES = ("init", "standby", "precharge", "closing", "connected", "opening", "fault")
 (STATE_INIT, STATE_STANDBY, STATE_PRECHARGE, STATE_CLOSING, STATE_CONNECTED, STATE_OPENING,
@@ -73,6 +73,7 @@ IMAGE_SIGNALS = (
     Signal("current_quality", "", "Quality of the pack current", "i8", 0, 3, QUALITIES),
     Signal("current_age_s", "s", "Age of the pack current", minimum=0),
     Signal("cell_voltage_sum_v", "V", "Sum of the cell voltages; NaN unless all are usable"),
+    Signal("cell_sum_difference_v", "V", "Cell sum minus pack voltage at steady current; NaN while not comparable"),
     Signal("cell_voltage_min_v", "V", "Lowest usable cell voltage"),
     Signal("cell_voltage_max_v", "V", "Highest usable cell voltage"),
     Signal("cell_voltage_mean_v", "V", "Mean of the usable cell voltages"),
@@ -141,7 +142,7 @@ MEASUREMENT_FIELDS = (
     Signal("value", "", "Validated value; the last good one while held; NaN when bad or not fitted"),
     Signal("age_s", "s", "Age of the sample", minimum=0),
     Signal("quality", "", "Quality of the value", "i8", 0, 3, QUALITIES),
-    Signal("reason", "", "Why the value is not good", "i8", 0, 7, REASONS),
+    Signal("reason", "", "Why the value is not good", "i8", 0, 8, REASONS),
     Signal("new", "", "A new sample came in this tick", "i8", 0, 1, ("no", "yes")),
 )
 
@@ -150,7 +151,7 @@ CELL_SIGNALS = (
     Signal("voltage_v", "V", "Validated cell voltage"),
     Signal("age_s", "s", "Age of the cell voltage", minimum=0),
     Signal("quality", "", "Quality of the cell voltage", "i8", 0, 3, QUALITIES),
-    Signal("reason", "", "Why the cell voltage is not good", "i8", 0, 7, REASONS),
+    Signal("reason", "", "Why the cell voltage is not good", "i8", 0, 8, REASONS),
     Signal("new", "", "A new sample came in this tick", "i8", 0, 1, ("no", "yes")),
     Signal("temperature_c", "°C", "Temperature of the cell, from the sensors beside it"),
     Signal("temperature_quality", "", "Quality of the cell's temperature", "i8", 0, 3, QUALITIES),

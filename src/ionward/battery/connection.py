@@ -1,0 +1,66 @@
+"""How the pack meets its load: contactors, precharge, fuse and DC link."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from ionward.battery.part import Count, NotNegative, Positive, SystemPart
+
+
+class Contactors(SystemPart):
+    """Main contactors of the pack: `[contactors]`."""
+
+    fitted: Annotated[bool, Field(description="The pack switches its own contactors")] = True
+    close_time_s: Annotated[NotNegative, Field(description="Typical time to close, as the twin behaves")] = 0.02
+    open_time_s: Annotated[NotNegative, Field(description="Typical time to open, as the twin behaves")] = 0.01
+    close_timeout_s: Annotated[Positive, Field(description="The feedback must follow within this when closing")] = 0.2
+    open_timeout_s: Annotated[Positive, Field(description="The feedback must follow within this when opening")] = 0.1
+    break_current_a: Annotated[Positive, Field(description="Current that a contactor may break")]
+    open_wait_s: Annotated[
+        NotNegative, Field(description="An opening in order waits so long at most for the current to fall")
+    ] = 1.0
+
+
+class Precharge(SystemPart):
+    """Charging of the DC link through a resistor: `[precharge]`."""
+
+    fitted: Annotated[bool, Field(description="The pack has a precharge contactor and resistor")] = True
+    resistance_ohm: Annotated[Positive, Field(description="Precharge resistor")]
+    resistor_energy_j: Annotated[
+        Positive, Field(description="Energy that the resistor bears in one try, before it must cool")
+    ] = 5000.0
+    done_v: Annotated[Positive, Field(description="Precharge is complete when bus and pack differ by less")]
+    done_a: Annotated[
+        Positive,
+        Field(description="… and the current is below this"),
+    ]
+    timeout_s: Annotated[Positive, Field(description="Longest precharge")] = 2.0
+    tries: Annotated[Count, Field(description="Tries before a person is asked")] = 3
+    pause_s: Annotated[NotNegative, Field(description="Cool-down of the resistor after a failed try")] = 5.0
+
+
+class Fuse(SystemPart):
+    """Main fuse: `[fuse]`."""
+
+    fitted: Annotated[bool, Field(description="The pack has a main fuse")] = True
+    pyrofuse: Annotated[
+        bool, Field(description="A pyrotechnic fuse, fired by the BMS, opens what contactors may not")
+    ] = False
+    rating_a: Annotated[Positive, Field(description="Current that the fuse carries for ever")]
+    curve: Annotated[
+        list[Annotated[list[Positive], Field(min_length=2, max_length=2)]],
+        Field(
+            min_length=2,
+            description="Melting curve: [current in A, time in s], currents rising, times falling",
+        ),
+    ]
+
+
+class DcLink(SystemPart):
+    """What hangs on the load side of the contactors: `[dc_link]`."""
+
+    capacitance_f: Annotated[NotNegative, Field(description="Capacitors of inverter, charger and converters together")]
+    discharge_ohm: Annotated[Positive, Field(description="Resistance that empties the link when the pack is open")]
+    dead_v: Annotated[Positive, Field(description="A bus below this counts as dead")]

@@ -1,0 +1,194 @@
+"""`ionward check`: read a pack file, say what is wrong with it, and show the pack."""
+
+from __future__ import annotations
+
+import json as json_format
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ionward.image.build import load_pack
+from ionward.image.fault_levels import LEVEL_NAMES
+from ionward.image.summary import pack_summary
+
+UNITS = {"v": "V", "c": "°C", "a": "A", "ohm": "Ω"}
+TOLERANCE_UNITS = {"c": "K"}
+
+
+def check(
+    file: Annotated[Path, typer.Argument(help="System file (.toml).", show_default=False)],
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
+) -> None:
+    """Check a system file and show the pack that it describes.
+
+    Exit code 0 when it can be used (doubts are shown), 2 when something is wrong in it.
+    """
+    system, _ = load_pack(file)
+    summary = pack_summary(system)
+    if json:
+        typer.echo(json_format.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False))
+        return
+    show(summary, Console(highlight=False))
+
+
+def show(summary: dict[str, Any], console: Console) -> None:
+    """Print the summary for a person."""
+    console.print(
+        Text(summary["name"], style="bold"), Text(f"  profile {summary['profile']}, {summary['file']}", "dim")
+    )
+    console.print(summary["cell"]["title"])
+    for table in (_pack(summary), _connection(summary), _sensors(summary), _faults(summary)):
+        console.print()
+        console.print(table)
+    _doubts(summary, console)
+
+
+def _facts(title: str, rows: list[tuple[str, str]]) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", show_header=False, box=None, pad_edge=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column()
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _pack(summary: dict[str, Any]) -> Table:
+    pack, limits = summary["pack"], summary["limits"]
+
+    def window(low: float, high: float, unit: str) -> str:
+        return f"{low:g} … {high:g} {unit}"
+
+    cells = f"{pack['cells_in_series']} in series ({pack['modules']} modules) x {pack['cells_in_parallel']} in parallel"
+    return _facts(
+        "Pack",
+        [
+            ("cells", f"{cells} = {pack['cells']} cells, {pack['cell_mass_kg']:.3g} kg"),
+            ("energy", f"{pack['energy_kwh']:.3g} kWh between the voltage limits, at small current and 25 °C"),
+            ("capacity", f"{pack['capacity_ah']:.4g} Ah, of which {pack['usable_capacity_ah']:.4g} Ah in the limits"),
+            (
+                "voltage",
+                f"{pack['voltage_min_v']:.1f} … {pack['voltage_nominal_v']:.1f} … {pack['voltage_max_v']:.1f} V, each "
+                f"cell {window(limits['cell_voltage_min_v'], limits['cell_voltage_max_v'], 'V')}",
+            ),
+            ("resistance", f"{pack['resistance_ohm'] * 1e3:.3g} mΩ at half charge, 25 °C, after minutes"),
+            (
+                "charge",
+                f"{limits['charge_current_max_a']:g} A ({pack['charge_power_kw']:.3g} kW), "
+                f"{limits['charge_current_pulse_a']:g} A for {limits['pulse_s']:g} s, "
+                + window(limits["charge_temperature_min_c"], limits["charge_temperature_max_c"], "°C"),
+            ),
+            (
+                "discharge",
+                f"{limits['discharge_current_max_a']:g} A ({pack['discharge_power_kw']:.3g} kW), "
+                f"{limits['discharge_current_pulse_a']:g} A ({pack['discharge_pulse_kw']:.3g} kW) for "
+                f"{limits['pulse_s']:g} s, "
+                + window(limits["discharge_temperature_min_c"], limits["discharge_temperature_max_c"], "°C"),
+            ),
+        ],
+    )
+
+
+def _connection(summary: dict[str, Any]) -> Table:
+    connection, balancing, cycle = summary["connection"], summary["balancing"], summary["cycle"]
+    rows = [("contactors", "none: somebody else switches")]
+    if connection["contactors"]:
+        rows = [("contactors", f"may break {connection['break_current_a']:g} A")]
+    if connection["precharge"]:
+        rows.append(("precharge", _precharge(connection)))
+    if connection["fuse"]:
+        melting = ", ".join(
+            f"{current} A {'never' if seconds is None else 'after ' + _time(seconds)}"
+            for current, seconds in connection["fuse_melting_s"].items()
+        )
+        pyrofuse = ", with pyrofuse" if connection["pyrofuse"] else ""
+        rows.append(("fuse", f"{connection['fuse_rating_a']:g} A{pyrofuse}; melts at {melting}"))
+    if balancing["kind"] == "none":
+        rows.append(("balancing", "none"))
+    else:
+        current = f"{balancing['kind']}, by {balancing['method']}, {balancing['current_a'] * 1e3:.0f} mA"
+        board = f"board {balancing['board_c']:.0f} of {balancing['board_max_c']:g} °C"
+        rows.append(("balancing", f"{current}: one percent in {balancing['hours_per_percent']:.3g} h; {board}"))
+    period_s = cycle["period_s"]
+    estimate, slow = _time(period_s * cycle["estimate_every"]), _time(period_s * cycle["slow_every"])
+    rows.append(("cycle", f"{_time(period_s)}; SOC every {estimate}, balancing and cooling every {slow}"))
+    return _facts("Connection and rhythm", rows)
+
+
+def _precharge(c: dict[str, Any]) -> str:
+    times = f"complete after {_time(c['precharge_time_s'])} of {_time(c['precharge_timeout_s'])}"
+    energy = f"{c['precharge_energy_j']:.0f} J ({c['precharge_energy_shorted_j']:.0f} J onto a short circuit)"
+    return (
+        f"R x C = {_time(c['precharge_tau_s'])}, {times}, {c['precharge_peak_a']:.2g} A at first; "
+        f"the resistor takes {energy} and bears {c['resistor_energy_j']:.0f} J"
+    )
+
+
+def _time(seconds: float) -> str:
+    if seconds >= 120:
+        return f"{seconds / 60:.3g} min"
+    return f"{seconds:.3g} s" if seconds >= 1 else f"{seconds * 1e3:.3g} ms"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:g}"
+
+
+def _sensors(summary: dict[str, Any]) -> Table:
+    table = Table(title="Sensors", title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for name in ("", "every", "not used after", "range", "tolerance", "digit"):
+        table.add_column(name, header_style="dim")
+    missing = []
+    for name, sensor in summary["sensors"].items():
+        if not sensor["fitted"]:
+            missing.append(name)
+            continue
+        row = [name, _time(sensor["period_s"]), _time(sensor["age_max_s"])]
+        if "unit" in sensor:
+            unit = UNITS[sensor["unit"]]
+            difference = TOLERANCE_UNITS.get(sensor["unit"], unit)
+            row.append(f"{_number(sensor['low'])} … {_number(sensor['high'])} {unit}")
+            row += [f"±{_number(sensor['tolerance'])} {difference}", f"{_number(sensor['resolution'])} {difference}"]
+        table.add_row(*row)
+    if missing:
+        table.caption = f"not fitted: {', '.join(missing)}"
+        table.caption_justify = "left"
+    return table
+
+
+def _faults(summary: dict[str, Any]) -> Table:
+    table = Table(
+        title="Fault ladder: reached beyond … , decided within …", title_justify="left", title_style="bold", box=None,
+        pad_edge=False,
+    )  # fmt: skip
+    for name in ("", *LEVEL_NAMES):
+        table.add_column(name, header_style="dim", no_wrap=bool(name))
+    not_judged = []
+    for fault_id, fault in summary["faults"].items():
+        if not fault["judged"]:
+            not_judged.append(fault_id)
+            continue
+        sign = ">" if fault["direction"] == "above" else "<"
+        row = [fault_id]
+        for name in LEVEL_NAMES:
+            level = fault["levels"].get(name)
+            unit = f" {fault['unit']}" if fault["unit"] else ""
+            row.append(f"{sign} {level['set']:g}{unit}, {_time(level['decided_within_s'])}" if level else "")
+        table.add_row(*row)
+    if not_judged:
+        table.caption = f"not judged in this pack: {', '.join(not_judged)}"
+        table.caption_justify = "left"
+    return table
+
+
+def _doubts(summary: dict[str, Any], console: Console) -> None:
+    console.print()
+    if not summary["doubts"]:
+        console.print("The description is complete and nothing in it looks doubtful.", style="green")
+        return
+    console.print("It can be used. Doubtful:", style="yellow")
+    for doubt in summary["doubts"]:
+        console.print(Text(f"- {doubt}"))

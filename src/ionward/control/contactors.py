@@ -1,0 +1,212 @@
+"""What the steps of the connection sequence share: its memory, its senses, and how steps are entered."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ionward._compile import njit
+from ionward.image.catalogue import Signal, rows
+from ionward.image.inputs import CHANNEL, Array
+from ionward.image.layout import Image
+from ionward.image.parameters import MEASURE, Parameters
+from ionward.image.signals import (
+    BAD,
+    HELD,
+    HOLD_NONE,
+    MEASURED,
+    STATE_FAULT,
+    STATE_OPENING,
+    STATE_STANDBY,
+)
+
+STEPS = (
+    "none",
+    "negative",
+    "probe",
+    "charge",
+    "positive",
+    "release",
+    "wait",
+    "open positive",
+    "open negative",
+    "prove",
+)
+(STEP_NONE, STEP_NEGATIVE, STEP_PROBE, STEP_CHARGE, STEP_POSITIVE, STEP_RELEASE, STEP_WAIT, STEP_OPEN_POSITIVE,
+ STEP_OPEN_NEGATIVE, STEP_PROVE) = range(len(STEPS))  # fmt: skip
+
+# A contact's feedback.
+UNKNOWN, OPEN, CLOSED = -1.0, 0.0, 1.0
+
+SEQ = rows(
+    "SequenceFields",
+    (
+        # What goes on.
+        Signal("step", "", "Step within the state", "i8", 0, len(STEPS) - 1, STEPS),
+        Signal("since_s", "s", "Time at which the step was entered"),
+        Signal("after", "", "State that follows the opening"),
+        Signal("why", "", "Reason that the opening leaves behind"),
+        Signal("own_fault", "", "The state fault was entered by the sequence itself: a person must acknowledge"),
+        Signal("acknowledged", "", "Acknowledgements counted when the state fault was entered"),
+        # Precharge.
+        Signal("bus_start_v", "V", "Bus voltage when the connection began"),
+        Signal("samples", "", "New bus samples in a row that satisfied the step"),
+        Signal("between", "", "Bus samples seen on the way up"),
+        Signal("high", "", "Ticks in a row with too much current, or with a contact closed that should be open"),
+        Signal("live_s", "s", "Since when a live bus holds the connection back; NaN: it does not"),
+        Signal("refused", "", "The bus did not come to match in time: the wish must be given anew"),
+        Signal("resume_s", "s", "No new try before this time"),
+        Signal("heat_j", "J", "Heat in the precharge resistor"),
+        # Senses of this tick.
+        Signal("positive", "", "Feedback of the positive contactor: 1 closed, 0 open, -1 unknown"),
+        Signal("negative", "", "Feedback of the negative contactor"),
+        Signal("precharge", "", "Feedback of the precharge contactor"),
+        Signal("pack_v", "V", "Pack voltage; NaN unknown"),
+        Signal("bus_v", "V", "Bus voltage; NaN unknown"),
+        Signal("bus_fitted", "", "The bus voltage is measured"),
+        Signal("bus_new", "", "A new bus sample came"),
+        Signal("current_fitted", "", "The current is measured"),
+        Signal("complete", "", "Everything that a connection needs is measured"),
+    ),
+)
+
+
+class SequenceMemory(NamedTuple):
+    """`fields`: `[SEQ]`."""
+
+    fields: Array
+
+
+def new_sequence_memory(_size: object = None) -> SequenceMemory:
+    """Nothing began; the resistor is cold."""
+    fields = np.zeros(len(SEQ))
+    fields[SEQ.resume_s] = -np.inf
+    fields[SEQ.bus_start_v] = fields[SEQ.live_s] = np.nan
+    fields[SEQ.after] = STATE_STANDBY
+    return SequenceMemory(fields)
+
+
+@njit
+def sense(parameters: Parameters, image: Image, m: Array) -> None:
+    """Read feedback contacts and voltages of this tick, and judge whether all that a connection needs is there."""
+    s = image.scalars[0]
+    cells = image.cells.shape[1]
+    m[SEQ.positive] = _contact(image.channels, CHANNEL.main_positive_closed)
+    m[SEQ.negative] = _contact(image.channels, CHANNEL.main_negative_closed)
+    m[SEQ.precharge] = _contact(image.channels, CHANNEL.precharge_closed)
+    m[SEQ.pack_v] = _usable(image.channels, CHANNEL.pack_voltage_v)
+    if math.isnan(m[SEQ.pack_v]):
+        m[SEQ.pack_v] = s["cell_voltage_sum_v"]
+    m[SEQ.bus_v] = _usable(image.channels, CHANNEL.bus_voltage_v)
+    m[SEQ.bus_new] = image.channels[MEASURED.new, CHANNEL.bus_voltage_v]
+    m[SEQ.bus_fitted] = parameters.channel_limits[MEASURE.fitted, CHANNEL.bus_voltage_v]
+    fitted = parameters.channel_limits[MEASURE.fitted, CHANNEL.current_a]
+    if parameters.channel_limits[MEASURE.fitted, CHANNEL.current_redundant_a] > fitted:
+        fitted = 1.0
+    m[SEQ.current_fitted] = fitted
+    current_known = s["current_quality"] <= HELD and not math.isnan(s["current_a"])
+    complete = s["cells_usable"] >= cells and s["temperatures_usable"] >= cells
+    complete = complete and (current_known or fitted == 0.0)
+    complete = complete and m[SEQ.pack_v] > 0.0 and (m[SEQ.bus_fitted] == 0.0 or not math.isnan(m[SEQ.bus_v]))
+    m[SEQ.complete] = 1.0 if complete else 0.0
+
+
+@njit
+def _usable(channels: Array, channel: int) -> float:
+    """Value of a channel; NaN unless it is good or held."""
+    value: float = channels[MEASURED.value, channel]
+    return value if channels[MEASURED.quality, channel] < BAD else math.nan
+
+
+@njit
+def _contact(channels: Array, channel: int) -> float:
+    value = _usable(channels, channel)
+    if math.isnan(value):
+        return UNKNOWN
+    return CLOSED if value > 0.5 else OPEN
+
+
+@njit
+def watch_resistor(p: Any, s: Any, m: Array) -> None:
+    """Heat of the precharge resistor: V²/R while its contactor is closed, cooled down within the pause."""
+    dt = s["dt_s"] if s["dt_s"] > 0.0 else 0.0
+    resistance, pause = p["precharge_resistance_ohm"], p["precharge_pause_s"]
+    if s["precharge_close"] == 1 or m[SEQ.precharge] == CLOSED:
+        across_v = m[SEQ.pack_v] - m[SEQ.bus_v]
+        if math.isnan(across_v):
+            across_v = m[SEQ.pack_v]
+        if resistance > 0.0 and not math.isnan(across_v):
+            m[SEQ.heat_j] += across_v * across_v / resistance * dt
+    elif pause > 0.0:
+        m[SEQ.heat_j] *= max(1.0 - dt / pause, 0.0)
+
+
+@njit
+def elapsed_s(s: Any, m: Array) -> float:
+    """Time in this step. Compare it as `not elapsed < limit`, so that an unknown time counts as over."""
+    elapsed: float = s["time_s"] - m[SEQ.since_s]
+    return elapsed
+
+
+@njit
+def matches(p: Any, m: Array) -> bool:
+    """The bus stands at the pack's voltage."""
+    difference_v = abs(m[SEQ.pack_v] - m[SEQ.bus_v])
+    return bool(difference_v <= p["precharge_done_v"])
+
+
+@njit
+def drive(s: Any, positive: int, negative: int, precharge: int) -> None:
+    """What the contactors are to do from now on."""
+    s["main_positive_close"] = positive
+    s["main_negative_close"] = negative
+    s["precharge_close"] = precharge
+
+
+@njit
+def is_driven(s: Any) -> bool:
+    """Some contactor is to be closed."""
+    return bool(s["main_positive_close"] != 0 or s["main_negative_close"] != 0 or s["precharge_close"] != 0)
+
+
+@njit
+def go(s: Any, m: Array, state: int, step: int, reason: int) -> None:
+    """Enter a step, and its state if that is a new one."""
+    if s["state"] != state:
+        s["state"] = state
+        s["state_since_s"] = s["time_s"]
+    s["state_reason"] = reason
+    m[SEQ.step] = step
+    m[SEQ.since_s] = s["time_s"]
+    m[SEQ.samples] = 0.0
+    m[SEQ.high] = 0.0
+
+
+@njit
+def go_fault(s: Any, m: Array, command: Any, reason: int) -> None:
+    """Enter the state fault with everything open. A reason of the sequence's own waits for a person."""
+    drive(s, 0, 0, 0)
+    m[SEQ.own_fault] = 0.0 if reason == HOLD_NONE else 1.0
+    m[SEQ.acknowledged] = command["acknowledge_count"]
+    go(s, m, STATE_FAULT, STEP_NONE, reason)
+
+
+@njit
+def open_all(s: Any, m: Array, after: int, why: int) -> None:
+    """Open everything in this tick, then prove it."""
+    drive(s, 0, 0, 0)
+    m[SEQ.after], m[SEQ.why] = after, why
+    go(s, m, STATE_OPENING, STEP_PROVE, why)
+
+
+@njit
+def open_in_order(s: Any, m: Array, after: int, why: int, hold: int) -> None:
+    """Begin to open in order: with the positive contactor closed the current gets time to fall."""
+    if s["main_positive_close"] == 0:
+        open_all(s, m, after, why)
+        return
+    s["precharge_close"] = 0
+    m[SEQ.after], m[SEQ.why] = after, why
+    go(s, m, STATE_OPENING, STEP_WAIT, hold)

@@ -1,0 +1,192 @@
+"""The ladder of each fault as it counts in one pack: the catalogue's levels with the changes of profile and file."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from ionward.battery.checks import LOWER_WALLS, UPPER_WALLS
+from ionward.battery.limits import FaultChange, LevelChange
+from ionward.battery.problems import Problem, did_you_mean
+from ionward.battery.system import System
+from ionward.image.faults import BY_ID, FAULTS, Fault, Level
+from ionward.image.scalars import scalars
+
+LEVEL_NAMES = ("info", "warning", "fault", "critical")
+MAY_BE_OFF = ("info", "warning")
+ABSENT = FaultChange()
+
+Ladder = tuple[Level | None, Level | None, Level | None, Level | None]
+
+
+def resolved_levels(fault: Fault, system: System) -> Ladder:
+    """Levels from info to critical with absolute thresholds, in the fault's unit; None: not used."""
+    return _ladder(fault, scalars(system), system.faults.get(fault.id, ABSENT))
+
+
+def _ladder(fault: Fault, limits: Any, change: FaultChange) -> Ladder:
+    info, warning, fault_level, critical = (
+        _changed(_absolute(level, fault, limits), getattr(change, name))
+        for level, name in zip(fault.levels, LEVEL_NAMES, strict=True)
+    )
+    return info, warning, fault_level, critical
+
+
+def _absolute(level: Level | None, fault: Fault, limits: Any) -> Level | None:
+    if level is None or not fault.relative_to:
+        return level
+    limit = float(limits[fault.relative_to][0])
+    # Rounded to nine digits: 4.2 + 0.03 is meant to be 4.23.
+    set_at, clear_at = (round(x * limit if fault.factor else x + limit, 9) for x in (level.set, level.clear))
+    return Level(set_at, clear_at, level.delay_samples, level.delay_s)
+
+
+def _changed(level: Level | None, change: object) -> Level | None:
+    if change is None:
+        return level
+    if not isinstance(change, LevelChange):
+        return None  # switched off
+    values = change.model_dump(exclude_none=True)
+    if level is not None:
+        return Level(**{**vars(level), **values})
+    # A level that the catalogue does not have: one sample decides where the change does not say otherwise.
+    return (
+        Level(**{"clear": values.get("set"), "delay_samples": 1, "delay_s": 0.0, **values}) if "set" in values else None
+    )
+
+
+def sample_period_s(fault: Fault, system: System) -> float:
+    """Time between the samples that a fault's rule counts; rules on the lack of something count ticks."""
+    sensors, cycle_s = system.sensors, system.cycle.period_s
+    if fault.unit == "V" and fault.scope == "cell":
+        period_s = sensors.cell_voltage.period_s
+    elif fault.unit in ("°C", "K"):
+        period_s = sensors.temperature.period_s
+    elif fault.unit == "A":
+        period_s = sensors.current.period_s
+    elif fault.unit == "Ω/V":
+        period_s = sensors.insulation.period_s
+    else:
+        period_s = cycle_s
+    return max(period_s, cycle_s)
+
+
+def fault_problems(system: System) -> Iterator[Problem]:
+    """What is wrong with the changes to the fault ladder in a description."""
+    limits = scalars(system)
+    for fault_id, change in system.faults.items():
+        fault = BY_ID.get(fault_id)
+        if fault is None:
+            known = [f.id for f in FAULTS]
+            yield Problem(f"faults.{fault_id}", None, "unknown fault", did_you_mean(fault_id, known), uses=())
+            continue
+        for name in change.model_fields_set:
+            yield from _change_problems(fault, name, getattr(change, name), system, limits)
+        yield from _order_problems(fault, _ladder(fault, limits, change), change)
+
+
+def _change_problems(fault: Fault, name: str, change: object, system: System, limits: Any) -> Iterator[Problem]:
+    path = f"faults.{fault.id}.{name}"
+    catalogue: Level | None = getattr(fault, name)
+    if change is False:
+        if name not in MAY_BE_OFF and system.contactors.fitted:
+            yield Problem(path, False, "a level that opens the contactors cannot be switched off",
+                          "allowed: other thresholds and delays")  # fmt: skip
+        return
+    if not isinstance(change, LevelChange):
+        return
+    if catalogue is None and change.set is None:
+        yield Problem(f"{path}.set", None, "is missing, and the catalogue has no such level", "write it")
+    of_sheet = fault.relative_to in {key for key, *_ in (*UPPER_WALLS, *LOWER_WALLS)}
+    wall = _absolute(catalogue, fault, _walls(system, limits)) if of_sheet else None
+    sign = 1.0 if fault.direction == "above" else -1.0
+    if wall is not None and change.set is not None and sign * change.set > sign * wall.set + 1e-9 * abs(wall.set):
+        yield Problem(
+            f"{path}.set", change.set, f"is further out than {fault.relative_to} of the cell's data sheet permits",
+            f"allowed: {wall.set:g} or {'less' if sign > 0 else 'more'}",
+            (f"{path}.set", "system.cell", "topology.cells_in_parallel"),
+        )  # fmt: skip
+    period_s = sample_period_s(fault, system)
+    samples = change.delay_samples or (catalogue.delay_samples if catalogue else 1)
+    if change.delay_s is not None and change.delay_s < (samples - 1) * period_s - 1e-9:
+        yield Problem(
+            f"{path}.delay_s", change.delay_s, f"{samples} samples of {period_s:g} s take longer",
+            f"allowed: {(samples - 1) * period_s:g} or more, or fewer delay_samples",
+        )  # fmt: skip
+
+
+def _walls(system: System, limits: Any) -> Any:
+    """The scalar parameters with the limits as far out as the cell's data sheet allows."""
+    sheet, out = system.cell_model.data_sheet, limits.copy()
+    for key, wall_key, each in UPPER_WALLS:
+        out[key] = getattr(sheet, wall_key) * (system.topology.cells_in_parallel if each else 1)
+    for key, wall_key in LOWER_WALLS:
+        out[key] = getattr(sheet, wall_key)
+    return out
+
+
+def _order_problems(fault: Fault, ladder: Ladder, change: FaultChange) -> Iterator[Problem]:
+    """Thresholds of one ladder against each other: `clear` back from `set`, higher levels further out."""
+    sign = 1.0 if fault.direction == "above" else -1.0
+    side = "below" if fault.direction == "above" else "above"
+    beyond = "or more" if fault.direction == "above" else "or less"
+    used = [(name, level) for name, level in zip(LEVEL_NAMES, ladder, strict=True) if level is not None]
+    for name, level in used:
+        if sign * level.clear > sign * level.set:
+            yield Problem(f"faults.{fault.id}.{name}.clear", level.clear, "is on the wrong side of set",
+                          f"allowed: {level.set:g} or {side}")  # fmt: skip
+    for (low_name, low), (high_name, high) in itertools.pairwise(used):
+        if sign * high.set < sign * low.set:
+            told = high_name if high_name in change.model_fields_set else low_name
+            value, allowed = (
+                (high.set, f"{low.set:g} {beyond} ({low_name} is set at {low.set:g})")
+                if told == high_name
+                else (low.set, f"{high.set:g} or {side} ({high_name} is set at {high.set:g})")
+            )
+            yield Problem(f"faults.{fault.id}.{told}.set", value, f"{low_name} and {high_name} are in the wrong order",
+                          f"allowed: {allowed}")  # fmt: skip
+
+
+def decision_time_s(level: Level, period_s: float) -> float:
+    """Longest time from the cause to the decision: waiting for the first sample, then the delays."""
+    return period_s + max(level.delay_s, (level.delay_samples - 1) * period_s)
+
+
+def fault_doubts(system: System) -> Iterator[str]:
+    """Ladders that cannot do what they say: samples too slow for the delay, thresholds that the sensor cannot see."""
+    limits = scalars(system)
+    slow: dict[float, list[str]] = {}
+    for fault in FAULTS:
+        period_s = sample_period_s(fault, system)
+        low, high = _visible(fault, system)
+        for name, level in zip(LEVEL_NAMES, _ladder(fault, limits, system.faults.get(fault.id, ABSENT)), strict=True):
+            if level is None:
+                continue
+            if decision_time_s(level, period_s) > 3 * level.delay_s + 1.0:
+                slow.setdefault(period_s, []).append(f"{fault.id}.{name}")
+            if fault.relative_to.endswith("current_max_a") and level.delay_s <= system.limits.pulse_s:
+                yield (
+                    f"faults.{fault.id}.{name}: delay_s = {level.delay_s:g} ends a rated pulse of "
+                    f"{system.limits.pulse_s:g} s"
+                )
+            if not low <= level.set <= high:
+                yield f"faults.{fault.id}.{name}: the sensor cannot read as far as {level.set:g} {fault.unit}"
+    for period_s, levels in slow.items():
+        shown = ", ".join(levels[:3]) + (f" and {len(levels) - 3} more" if len(levels) > 3 else "")
+        yield f"faults: samples every {period_s:g} s are too slow for the delays of {shown}"
+
+
+def _visible(fault: Fault, system: System) -> tuple[float, float]:
+    """Thresholds that the sensor behind a fault can see. Discharge currents are judged as positive numbers."""
+    sensors = system.sensors
+    if fault.relative_to.startswith("cell_voltage"):
+        return sensors.cell_voltage.low, sensors.cell_voltage.high
+    if fault.relative_to.startswith("charge_current"):
+        return 0.0, sensors.current.high
+    if fault.relative_to.startswith("discharge_current"):
+        return 0.0, -sensors.current.low
+    if "temperature" in fault.relative_to:
+        return sensors.temperature.low, sensors.temperature.high
+    return -math.inf, math.inf

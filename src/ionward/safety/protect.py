@@ -1,0 +1,227 @@
+"""Second stage of the tick: the protection kernel. Every rule, every tick, in every state of the sequence.
+
+It sees validated measurements and the contactors' commands only: never an estimate, never what another part thinks.
+Its word can only make the pack more careful.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ionward._compile import njit
+from ionward.image.catalogue import Signal, record
+from ionward.image.faults import FAULTS
+from ionward.image.inputs import Array
+from ionward.image.layout import Image, Size
+from ionward.image.parameters import FAULTP, LEVELP, Parameters
+from ionward.image.signals import (
+    EVENT,
+    FAULT,
+    LEVEL_CRITICAL,
+    LEVEL_FAULT,
+    LEVEL_NONE,
+    LEVEL_WARNING,
+    OPEN_IN_ORDER,
+    OPEN_NONE,
+    OPEN_NOW,
+)
+from ionward.safety.ladder import PROGRESS, STEPS, UP_SAMPLES, VERDICT, step_fault
+from ionward.safety.rules import cell_rules, sum_rule, temperature_rules
+from ionward.safety.rules_connection import (
+    CONTACT,
+    CONTACTORS,
+    bus_rules,
+    channel_rules,
+    contactor_rules,
+    lost_channel_rules,
+    precharge_rules,
+)
+from ionward.safety.rules_current import current_rules, lost_current_rules
+
+# The pyrofuse is wished for only after this many samples in a row above what a contactor may break.
+PYROFUSE_SAMPLES = 2
+
+STATE_SIGNALS = (
+    Signal("started", "", "The first tick is over", "i8"),
+    Signal("since_start_s", "s", "Time since the first tick"),
+    Signal("acknowledge_count", "", "Acknowledge count of the last tick", "i8"),
+    Signal("cell_samples", "", "Cell sweeps judged", "i8"),
+    Signal("temperature_samples", "", "Temperature sweeps judged", "i8"),
+    Signal("current_samples", "", "Current samples judged", "i8"),
+    Signal("current_is_new", "", "The current was sampled in this tick", "i8"),
+    Signal("rejected_samples", "", "Refused samples seen", "i8"),
+    Signal("refused_per_s", "1/s", "Refused samples per second, averaged"),
+    Signal("direction_known", "", "At least one current sensor is usable", "i8"),
+    Signal("charging", "", "Charge current flows", "i8"),
+    Signal("discharging", "", "Discharge current flows", "i8"),
+    Signal("open_s", "s", "The path has been commanded open for so long; -1 it is closed"),
+    Signal("precharge_s", "s", "Precharge has been commanded closed for so long; -1 it is open"),
+    Signal("precharging", "", "Precharge was commanded closed in the last tick", "i8"),
+    Signal("failed_tries", "", "Precharge tries that failed since connecting was asked for", "i8"),
+    Signal("above_break", "", "Current samples in a row above what a contactor may break", "i8"),
+)
+STATE_RECORD = record(STATE_SIGNALS)
+
+
+class ProtectMemory(NamedTuple):
+    """`verdicts`: `[VERDICT, fault]`, `progress`: `[PROGRESS, fault]`, `contactors`: `[CONTACT, contactor]`."""
+
+    verdicts: Array
+    progress: Array
+    contactors: Array
+    state: Any
+
+
+def new_protect_memory(size: Size) -> ProtectMemory:
+    """Memory before the first tick: nothing judged yet, everything open for ever."""
+    state = np.zeros(1, STATE_RECORD)
+    state["precharge_s"] = -1.0
+    return ProtectMemory(
+        np.zeros((len(VERDICT), len(FAULTS))),
+        np.zeros((len(PROGRESS), len(FAULTS))),
+        np.full((len(CONTACT), CONTACTORS), -1.0),
+        state,
+    )
+
+
+@njit
+def protect(parameters: Parameters, command: Any, image: Image, memory: ProtectMemory) -> None:
+    """Judge every fault and say what must follow.
+
+    Writes the fault block, the event ring, and the scalars from `fault_level` to `event_count`.
+    """
+    s, state, verdicts = image.scalars[0], memory.state[0], memory.verdicts
+    if state["started"] == 0:
+        state["started"] = 1
+        state["acknowledge_count"] = command[0]["acknowledge_count"]
+    else:
+        state["since_start_s"] += s["dt_s"]
+    current_rules(parameters, image, verdicts, state)
+    lost_current_rules(parameters, image, verdicts, state)
+    cell_rules(parameters, image, verdicts, state)
+    sum_rule(parameters, image, verdicts)
+    temperature_rules(parameters, image, verdicts, state)
+    channel_rules(parameters, image, verdicts)
+    contactor_rules(parameters, image, verdicts, memory.contactors)
+    bus_rules(parameters, image, verdicts, state)
+    precharge_rules(parameters, image, verdicts, state, command[0]["connect"] > 0)
+    lost_channel_rules(parameters, image, verdicts, state)
+
+    acknowledged = command[0]["acknowledge_count"] != state["acknowledge_count"]
+    state["acknowledge_count"] = command[0]["acknowledge_count"]
+    judge_all(parameters, image, memory, acknowledged)
+    react(parameters, image, state)
+
+
+@njit
+def judge_all(parameters: Parameters, image: Image, memory: ProtectMemory, acknowledged: bool) -> None:
+    """Take every fault one tick further. Most are quiet, for which there is nothing but the value to note."""
+    faults, verdicts, levels = image.faults, memory.verdicts, parameters.levels
+    level, latched_level, value, place = (
+        faults[FAULT.level],
+        faults[FAULT.latched_level],
+        faults[FAULT.value],
+        faults[FAULT.place],
+    )
+    judged, judged_place, usable = verdicts[VERDICT.value], verdicts[VERDICT.place], verdicts[VERDICT.usable]
+    above, busy = parameters.faults[FAULTP.above], memory.progress[PROGRESS.busy]
+    for f in range(level.shape[0]):
+        is_beyond = False
+        for step in range(STEPS):
+            threshold = levels[step, LEVELP.set, f]
+            is_beyond = is_beyond or (judged[f] > threshold if above[f] > 0.0 else judged[f] < threshold)
+        if is_beyond or busy[f] > 0.0 or level[f] > LEVEL_NONE or latched_level[f] > LEVEL_NONE:
+            judge(parameters, image, memory, f, acknowledged)
+        elif usable[f] > 0.0:
+            value[f] = judged[f]
+            place[f] = judged_place[f]
+
+
+@njit
+def judge(parameters: Parameters, image: Image, memory: ProtectMemory, f: int, acknowledged: bool) -> None:
+    """Take one fault a tick further: level, latch, record, event."""
+    s, faults, verdicts = image.scalars[0], image.faults, memory.verdicts
+    level = int(faults[FAULT.level, f])
+    above = parameters.faults[FAULTP.above, f] > 0.0
+    after = step_fault(verdicts, memory.progress, parameters.levels, level, f, above, s["dt_s"])
+    memory.progress[PROGRESS.busy, f] = memory.progress[UP_SAMPLES : UP_SAMPLES + STEPS, f].max() > 0.0
+    if verdicts[VERDICT.usable, f] > 0.0:
+        faults[FAULT.value, f] = verdicts[VERDICT.value, f]
+        faults[FAULT.place, f] = verdicts[VERDICT.place, f]
+    if after != level:
+        faults[FAULT.level, f] = after
+        faults[FAULT.since_s, f] = s["time_s"]
+        if level == LEVEL_NONE:
+            faults[FAULT.count, f] += 1.0
+        write_event(image, f, after, level)
+    if after >= LEVEL_FAULT and parameters.faults[FAULTP.latching, f] > 0.0:
+        faults[FAULT.latched_level, f] = max(faults[FAULT.latched_level, f], after)
+    elif acknowledged and after < LEVEL_FAULT:
+        faults[FAULT.latched_level, f] = LEVEL_NONE
+
+
+@njit
+def write_event(image: Image, f: int, level: int, previous: int) -> None:
+    """Append to the event ring; a level of none tells that the fault has cleared."""
+    s, events, faults = image.scalars[0], image.events, image.faults
+    slot = s["event_count"] % events.shape[1]
+    events[EVENT.time_s, slot] = s["time_s"]
+    events[EVENT.fault, slot] = f
+    events[EVENT.level, slot] = level
+    events[EVENT.previous_level, slot] = previous
+    events[EVENT.place, slot] = faults[FAULT.place, f]
+    events[EVENT.value, slot] = faults[FAULT.value, f]
+    s["event_count"] += 1
+
+
+@njit
+def react(parameters: Parameters, image: Image, state: Any) -> None:
+    """What follows from all levels together. A latched fault counts like a standing one until it is acknowledged."""
+    s, faults, rules = image.scalars[0], image.faults, parameters.faults
+    standing, counting, latched = LEVEL_NONE, LEVEL_NONE, 0
+    charge = discharge = 1
+    for f in range(faults.shape[1]):
+        level, latched_level = int(faults[FAULT.level, f]), int(faults[FAULT.latched_level, f])
+        counts = max(level, latched_level)
+        standing, counting = max(standing, level), max(counting, counts)
+        latched += 1 if latched_level > LEVEL_NONE else 0
+        if counts >= LEVEL_FAULT:
+            charge = 0 if rules[FAULTP.blocks_charge, f] > 0.0 else charge
+            discharge = 0 if rules[FAULTP.blocks_discharge, f] > 0.0 else discharge
+    s["fault_level"], s["latched_faults"] = standing, latched
+    s["derate"] = 1 if counting >= LEVEL_WARNING else 0
+    s["charge_allowed"], s["discharge_allowed"] = charge, discharge
+    s["open_fault"] = opening_fault(faults, s["open_fault"], counting)
+    s["open_request"] = OPEN_NONE
+    if counting >= LEVEL_FAULT:
+        s["open_request"] = OPEN_NOW if counting == LEVEL_CRITICAL else OPEN_IN_ORDER
+    wish_pyrofuse(parameters, image, state, standing == LEVEL_CRITICAL)
+
+
+@njit
+def opening_fault(faults: Array, before: int, counting: int) -> int:
+    """The fault that asks for opening with the highest level: the one named before while it does, else the first."""
+    if counting < LEVEL_FAULT:
+        return -1
+    first = -1
+    for f in range(faults.shape[1]):
+        if max(faults[FAULT.level, f], faults[FAULT.latched_level, f]) == counting:
+            if f == before:
+                return before
+            if first < 0 or faults[FAULT.since_s, f] < faults[FAULT.since_s, first]:
+                first = f
+    return first
+
+
+@njit
+def wish_pyrofuse(parameters: Parameters, image: Image, state: Any, critical: bool) -> None:
+    """The pyrofuse is wished for while a critical fault stands and contactors could not break the current."""
+    s = image.scalars[0]
+    current, break_a = s["current_a"], parameters.scalars[0]["contactor_break_a"]
+    if not abs(current) > break_a:
+        state["above_break"] = 0
+    elif state["current_is_new"] == 1:
+        state["above_break"] = min(state["above_break"] + 1, PYROFUSE_SAMPLES)
+    s["pyrofuse_fire"] = 1 if critical and state["above_break"] >= PYROFUSE_SAMPLES else 0

@@ -1,0 +1,137 @@
+"""What the faults of cells and temperatures are judged by: value, newest sample, place, and whether they may be.
+
+Rules read validated measurements and the contactors' commands, never an estimate. What a pack does not have is not
+usable for its rule, so that its fault can never be raised.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ionward._compile import njit
+from ionward.image.faults import FAULT_ID
+from ionward.image.inputs import CHANNEL, Array
+from ionward.image.layout import Image
+from ionward.image.parameters import MEASURE, Parameters
+from ionward.image.signals import BAD, CELL, MEASURED, MODULE
+from ionward.safety.ladder import VERDICT, beyond, give, lowest_set
+
+# Part of the sum-to-pack difference that joints between cells may cause: busbars of 0.1 mΩ are generous.
+JOINT_OHM = 1e-4
+
+
+@njit
+def worst_new(values: Array, new: Array, above: bool) -> float:
+    """Worst value among the samples that came in this tick; NaN when none came."""
+    worst = np.nan
+    for k in range(values.shape[0]):
+        if new[k] > 0.0 and not (worst >= values[k] if above else worst <= values[k]):
+            worst = values[k]
+    return worst
+
+
+@njit
+def newest_of(values: Array, new: Array, levels: Array, f: int, above: bool, worst: float, sampled: bool) -> float:
+    """Newest sample that counts for a fault of many items; NaN when none came.
+
+    Cells may be measured one after the other. So that one sample of a bad cell is not counted again with each sample
+    of its healthy neighbours, only samples that are themselves beyond the threshold count.
+    """
+    if not sampled:
+        return np.nan
+    if beyond(worst, lowest_set(levels, f, above), above):
+        return worst_new(values, new, above)
+    return worst
+
+
+@njit
+def count_bad(block: Array, quality_row: int, limits: Array, since_start_s: float) -> tuple[int, int]:
+    """Number of lost items and the first of them. What has never come is lost once it could have come."""
+    count, first = 0, -1
+    for k in range(block.shape[1]):
+        late = since_start_s > limits[MEASURE.age_max_s, k]
+        if block[quality_row, k] == BAD and (late or block[MEASURED.age_s, k] < np.inf):
+            if count == 0:
+                first = k
+            count += 1
+    return count, first
+
+
+@njit
+def cell_rules(parameters: Parameters, image: Image, verdicts: Array, state: Any) -> None:
+    """Cell voltages, their spread, and lost ones."""
+    s, levels, cells = image.scalars[0], parameters.levels, image.cells
+    sampled = s["cell_samples"] != state["cell_samples"]
+    state["cell_samples"] = s["cell_samples"]
+    lost, first = 0, -1
+    if s["cells_usable"] < cells.shape[1]:
+        lost, first = count_bad(cells, CELL.quality, parameters.cell_limits, state["since_start_s"])
+    low, high = s["cell_voltage_min_v"], s["cell_voltage_max_v"]
+    low_cell, high_cell = s["cell_voltage_min_cell"], s["cell_voltage_max_cell"]
+    complete = lost == 0
+    voltage, new = cells[CELL.voltage_v], cells[CELL.new]
+    newest = newest_of(voltage, new, levels, FAULT_ID.cell_overvoltage, True, high, sampled)
+    give(verdicts, FAULT_ID.cell_overvoltage, high, newest, high_cell, True, complete, True)
+    newest = newest_of(voltage, new, levels, FAULT_ID.cell_undervoltage, False, low, sampled)
+    give(verdicts, FAULT_ID.cell_undervoltage, low, newest, low_cell, True, complete, True)
+    spread = high - low
+    give(verdicts, FAULT_ID.cell_voltage_spread, spread, spread if sampled else np.nan, low_cell, True, complete, True)
+    give(verdicts, FAULT_ID.cell_voltage_lost, float(lost), float(lost), first, True, True, True)
+
+
+@njit
+def sum_rule(parameters: Parameters, image: Image, verdicts: Array) -> None:
+    """Cell sum against pack voltage, for each cell in series, less what joints may drop."""
+    s = image.scalars[0]
+    cells = image.cells.shape[1]
+    difference = s["cell_sum_difference_v"]
+    drop = abs(s["current_a"]) * JOINT_OHM
+    value = max(abs(difference) / cells - drop, 0.0) if difference == difference else np.nan
+    new = image.channels[MEASURED.new, CHANNEL.pack_voltage_v] > 0.0
+    give(verdicts, FAULT_ID.cell_sum_mismatch, value, value if new else np.nan, -1, True, True, True)
+
+
+@njit
+def temperature_rules(parameters: Parameters, image: Image, verdicts: Array, state: Any) -> None:
+    """Temperatures by the direction of the current and without it, modules that disagree, lost sensors."""
+    s, block = image.scalars[0], image.temperatures
+    sampled = s["temperature_samples"] != state["temperature_samples"]
+    state["temperature_samples"] = s["temperature_samples"]
+    lost = unknown = 0
+    first = first_cell = -1
+    if s["temperatures_usable"] < block.shape[1]:
+        lost, first = count_bad(block, MEASURED.quality, parameters.sensor_limits, state["since_start_s"])
+        if lost > 0:
+            for k in range(image.cells.shape[1]):
+                if image.cells[CELL.temperature_quality, k] == BAD:
+                    first_cell = k if unknown == 0 else first_cell
+                    unknown += 1
+    give(verdicts, FAULT_ID.temperature_lost, float(lost), float(lost), first, True, True, True)
+    give(verdicts, FAULT_ID.cell_temperature_unknown, float(unknown), float(unknown), first_cell, True, True, True)
+
+    complete, known = lost == 0, state["direction_known"] == 1
+    charging, discharging = state["charging"] == 1, state["discharging"] == 1
+    low, high = s["temperature_min_c"], s["temperature_max_c"]
+    cold, hot = s["temperature_min_sensor"], s["temperature_max_sensor"]
+    new_low = new_high = np.nan
+    if sampled:
+        new_low = worst_new(block[MEASURED.value], block[MEASURED.new], False)
+        new_high = worst_new(block[MEASURED.value], block[MEASURED.new], True)
+    give(verdicts, FAULT_ID.charge_overtemperature, high, new_high, hot, known, complete, charging)
+    give(verdicts, FAULT_ID.charge_undertemperature, low, new_low, cold, known, complete, charging)
+    give(verdicts, FAULT_ID.discharge_overtemperature, high, new_high, hot, known, complete, discharging)
+    give(verdicts, FAULT_ID.discharge_undertemperature, low, new_low, cold, known, complete, discharging)
+    give(verdicts, FAULT_ID.overtemperature, high, new_high, hot, True, complete, True)
+    give(verdicts, FAULT_ID.undertemperature, low, new_low, cold, True, complete, True)
+
+    worst, module = np.nan, -1
+    for m in range(image.modules.shape[1] if sampled else 0):
+        spread = image.modules[MODULE.temperature_max_c, m] - image.modules[MODULE.temperature_min_c, m]
+        if spread == spread and not spread <= worst:
+            worst, module = spread, m
+    if sampled:
+        give(verdicts, FAULT_ID.temperature_disagreement, worst, worst, module, True, complete, True)
+    else:
+        verdicts[VERDICT.newest, FAULT_ID.temperature_disagreement] = np.nan

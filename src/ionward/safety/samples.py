@@ -1,0 +1,284 @@
+"""One validation for every kind of sample: channels, cells, temperature sensors.
+
+A sample is accepted when it has a value, stands within its range, came at a plausible time, did not move faster than
+it can, and is not frozen. After a refused sample the last good value is held for a while; then the measurement is bad
+and has no value. A jump that persists is accepted as real after `JUMP_SAMPLES` samples which agree with each other, so
+that nothing is locked out for ever.
+
+Times: a sample may be up to one cycle younger than the tick that reads it; anything later, and anything before the
+sample seen last, has a wrong time. When the clock itself jumps back, every measurement is bad until it has caught up.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ionward._compile import njit
+from ionward.image.catalogue import Signal, rows
+from ionward.image.inputs import RAW, Array
+from ionward.image.parameters import MEASURE
+from ionward.image.signals import (
+    BAD,
+    GOOD,
+    HELD,
+    MEASURED,
+    NOT_FITTED,
+    REASON_FROZEN,
+    REASON_NO_VALUE,
+    REASON_NONE,
+    REASON_NOT_FITTED,
+    REASON_OLD,
+    REASON_RANGE,
+    REASON_RATE,
+    REASON_TIME,
+)
+
+JUMP_SAMPLES = 3
+
+HISTORY_FIELDS = (
+    Signal("raw_s", "s", "Time that stood beside the raw value when it was looked at last"),
+    Signal("last_s", "s", "Newest plausible sample time, accepted or refused"),
+    Signal("good", "", "Last accepted value"),
+    Signal("good_s", "s", "Its sample time"),
+    Signal("changed_s", "s", "Sample time at which the accepted value last changed by one digit"),
+    Signal("held_since_s", "s", "Tick time of the first refused sample of this run"),
+    Signal("jump", "", "Newest value of a jump that is not believed yet"),
+    Signal("jump_s", "s", "Its sample time"),
+    Signal("jump_samples", "", "Samples of the jump that agree with each other"),
+)
+HISTORY = rows("History", HISTORY_FIELDS)
+
+
+def new_history(items: int) -> Array:
+    """History of measurements that have never come."""
+    history = np.full((len(HISTORY), items), np.nan)
+    for row in (HISTORY.raw_s, HISTORY.last_s, HISTORY.good_s, HISTORY.changed_s, HISTORY.held_since_s):
+        history[row] = -np.inf
+    history[HISTORY.jump_samples] = 0
+    return history
+
+
+@njit
+def fit(limits: Array, block: Array) -> None:
+    """Mark what is not fitted; done once, in the first tick."""
+    for k in range(limits.shape[1]):
+        if not limits[MEASURE.fitted, k] > 0.0:
+            block[MEASURED.quality, k] = NOT_FITTED
+            block[MEASURED.reason, k] = REASON_NOT_FITTED
+
+
+@njit
+def refusal(value: float, sample_s: float, now_s: float, cycle_s: float, limits: Array, history: Array, k: int) -> int:
+    """Why this sample of item `k` is refused; `REASON_NONE` when it is accepted. NaN anywhere is a reason."""
+    if not (sample_s <= now_s + cycle_s and sample_s > history[HISTORY.last_s, k]):
+        return REASON_TIME
+    if not now_s - sample_s <= limits[MEASURE.age_max_s, k]:
+        return REASON_OLD
+    if value != value:
+        return REASON_NO_VALUE
+    if not (value >= limits[MEASURE.minimum, k] and value <= limits[MEASURE.maximum, k]):
+        return REASON_RANGE
+    good_s = history[HISTORY.good_s, k]
+    if good_s == -np.inf:
+        return REASON_NONE
+    # Two samples that came close together may still differ by noise: count at least one cycle.
+    elapsed_s = max(sample_s - good_s, cycle_s)
+    if not abs(value - history[HISTORY.good, k]) <= limits[MEASURE.rate_max, k] * elapsed_s:
+        return REASON_RATE
+    frozen_s = limits[MEASURE.frozen_s, k]
+    if frozen_s > 0.0 and value == history[HISTORY.good, k] and sample_s - history[HISTORY.changed_s, k] > frozen_s:
+        return REASON_FROZEN
+    return REASON_NONE
+
+
+@njit
+def jump_persists(value: float, sample_s: float, cycle_s: float, limits: Array, history: Array, k: int) -> bool:
+    """Note a sample that came too fast; true when it and those before it agree on a new level."""
+    elapsed_s = max(sample_s - history[HISTORY.jump_s, k], cycle_s)
+    agrees = abs(value - history[HISTORY.jump, k]) <= limits[MEASURE.rate_max, k] * elapsed_s  # false for NaN
+    history[HISTORY.jump_samples, k] = history[HISTORY.jump_samples, k] + 1.0 if agrees else 1.0
+    history[HISTORY.jump, k] = value
+    history[HISTORY.jump_s, k] = sample_s
+    return bool(history[HISTORY.jump_samples, k] >= JUMP_SAMPLES)
+
+
+@njit
+def accept(value: float, sample_s: float, history: Array, block: Array, k: int) -> None:
+    """Take a sample as the value of item `k`."""
+    if value != history[HISTORY.good, k]:
+        history[HISTORY.changed_s, k] = sample_s
+    history[HISTORY.good, k] = value
+    history[HISTORY.good_s, k] = sample_s
+    history[HISTORY.jump_samples, k] = 0.0
+    block[0, k] = value
+    block[MEASURED.quality, k] = GOOD
+    block[MEASURED.reason, k] = REASON_NONE
+    block[MEASURED.new, k] = 1.0
+
+
+@njit
+def degrade(now_s: float, hold_s: float, cycle_s: float, limits: Array, history: Array, block: Array, k: int) -> bool:
+    """Let an item that has no fresh sample go from good or held to bad; true when it has just become bad."""
+    quality = block[MEASURED.quality, k]
+    if quality != GOOD and quality != HELD:
+        return False
+    age_s = now_s - history[HISTORY.good_s, k]
+    if not (age_s <= limits[MEASURE.age_max_s, k] and age_s >= -cycle_s):
+        block[MEASURED.reason, k] = REASON_OLD if quality == GOOD else block[MEASURED.reason, k]
+    elif quality == GOOD or now_s - history[HISTORY.held_since_s, k] < hold_s:
+        return False
+    block[MEASURED.quality, k] = BAD
+    block[0, k] = np.nan
+    return True
+
+
+@njit
+def take(
+    value: float,
+    sample_s: float,
+    now_s: float,
+    hold_s: float,
+    cycle_s: float,
+    limits: Array,
+    history: Array,
+    block: Array,
+    k: int,
+) -> bool:
+    """Judge a new sample of item `k`; true when it is accepted."""
+    reason = refusal(value, sample_s, now_s, cycle_s, limits, history, k)
+    if reason != REASON_TIME:
+        # Frozen means that samples came and did not move: silence in between starts the time anew.
+        if sample_s - history[HISTORY.last_s, k] > limits[MEASURE.age_max_s, k]:
+            history[HISTORY.changed_s, k] = sample_s
+        history[HISTORY.last_s, k] = sample_s
+    if reason == REASON_RATE and jump_persists(value, sample_s, cycle_s, limits, history, k):
+        reason = REASON_NONE
+    if reason == REASON_NONE:
+        accept(value, sample_s, history, block, k)
+        return True
+    if reason != REASON_RATE:
+        history[HISTORY.jump_samples, k] = 0.0
+    block[MEASURED.reason, k] = reason
+    if block[MEASURED.quality, k] == GOOD:
+        block[MEASURED.quality, k] = HELD
+        history[HISTORY.held_since_s, k] = now_s
+    return False
+
+
+@njit
+def attention(raw: Array, limits: Array, history: Array, block: Array, now_s: float, cycle_s: float) -> int:
+    """Refresh ages and forget what was new; number of items that have a new sample, are held, or are too old.
+
+    In most ticks it is all there is to do, so it is written without branches to run over several items at once.
+    """
+    raw_s, seen_s, good_s = raw[RAW.time_s], history[HISTORY.raw_s], history[HISTORY.good_s]
+    age, new, quality = block[MEASURED.age_s], block[MEASURED.new], block[MEASURED.quality]
+    age_max_s = limits[MEASURE.age_max_s]
+    count = 0
+    for k in range(raw_s.shape[0]):
+        age_s = now_s - good_s[k]
+        fresh = (age_s <= age_max_s[k]) & (age_s >= -cycle_s)
+        count += (raw_s[k] != seen_s[k]) | (quality[k] == HELD) | ((quality[k] == GOOD) & (not fresh))
+    for k in range(raw_s.shape[0]):
+        age[k] = max(now_s - good_s[k], 0.0)
+        new[k] = 0.0
+    return count
+
+
+@njit
+def sweep(raw: Array, limits: Array, history: Array, block: Array, now_s: float, cycle_s: float) -> int:
+    """Accept the samples that need no second look; number of those accepted.
+
+    The same rules as `refusal`, in one pass over the rows: nearly every sample goes this way. What is not accepted
+    here keeps its `raw_s` and is judged one by one.
+    """
+    value, sample_s = raw[RAW.value], raw[RAW.time_s]
+    fitted, low, high = limits[MEASURE.fitted], limits[MEASURE.minimum], limits[MEASURE.maximum]
+    rate_max, frozen_s, age_max_s = limits[MEASURE.rate_max], limits[MEASURE.frozen_s], limits[MEASURE.age_max_s]
+    seen_s, last_s, good, good_s = (
+        history[HISTORY.raw_s],
+        history[HISTORY.last_s],
+        history[HISTORY.good],
+        history[HISTORY.good_s],
+    )
+    changed_s, jump_samples = history[HISTORY.changed_s], history[HISTORY.jump_samples]
+    out, age, quality, reason, new = (
+        block[0],
+        block[MEASURED.age_s],
+        block[MEASURED.quality],
+        block[MEASURED.reason],
+        block[MEASURED.new],
+    )
+    newest_s = now_s + cycle_s
+    accepted = 0
+    for k in range(value.shape[0]):
+        v, t = value[k], sample_s[k]
+        step = v - good[k]
+        plausible = (
+            (t != seen_s[k])
+            & (fitted[k] > 0.0)
+            & (t <= newest_s)
+            & (t > last_s[k])
+            & (now_s - t <= age_max_s[k])
+            & (v >= low[k])
+            & (v <= high[k])
+            & (abs(step) <= rate_max[k] * max(t - good_s[k], cycle_s))
+            & ((step != 0.0) | (frozen_s[k] <= 0.0) | (t - changed_s[k] <= frozen_s[k]))
+            & (t - last_s[k] <= age_max_s[k])
+        )
+        if plausible:
+            if step != 0.0:
+                changed_s[k] = t
+            seen_s[k] = t
+            last_s[k] = t
+            good[k] = v
+            good_s[k] = t
+            jump_samples[k] = 0.0
+            out[k] = v
+            age[k] = max(now_s - t, 0.0)
+            quality[k] = GOOD
+            reason[k] = REASON_NONE
+            new[k] = 1.0
+            accepted += 1
+    return accepted
+
+
+@njit
+def validate_block(
+    raw: Array, limits: Array, history: Array, block: Array, now_s: float, hold_s: float, cycle_s: float
+) -> tuple[int, int, int]:
+    """Validate one block of measurements.
+
+    Args:
+        raw: `[RAW, item]` as the drivers left it.
+        limits: `[MEASURE, item]`.
+        history: `[HISTORY, item]`, this stage's memory.
+        block: image block whose first rows are the `MEASURED` fields.
+        now_s: time of this tick.
+        hold_s: a refused sample is bridged for so long.
+        cycle_s: time between ticks.
+
+    Returns:
+        Numbers of accepted samples, refused samples, and items that became bad.
+    """
+    accepted = refused = lost = 0
+    open_items = attention(raw, limits, history, block, now_s, cycle_s)
+    if open_items == 0:
+        return accepted, refused, lost
+    accepted = sweep(raw, limits, history, block, now_s, cycle_s)
+    if accepted == open_items:
+        return accepted, refused, lost
+    sample_s, seen_s = raw[RAW.time_s], history[HISTORY.raw_s]
+    quality, new = block[MEASURED.quality], block[MEASURED.new]
+    for k in range(sample_s.shape[0]):
+        if sample_s[k] != seen_s[k]:
+            seen_s[k] = sample_s[k]
+            if quality[k] != NOT_FITTED:
+                if take(raw[RAW.value, k], sample_s[k], now_s, hold_s, cycle_s, limits, history, block, k):
+                    block[MEASURED.age_s, k] = max(now_s - sample_s[k], 0.0)
+                    accepted += 1
+                else:
+                    refused += 1
+        if quality[k] == HELD or (quality[k] == GOOD and new[k] == 0.0):
+            lost += degrade(now_s, hold_s, cycle_s, limits, history, block, k)
+    return accepted, refused, lost
