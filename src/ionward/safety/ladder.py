@@ -36,6 +36,7 @@ VERDICT_FIELDS = (
     Signal("active", "", "The value may raise a level; otherwise it can only clear", "i8", 0, 1),
 )
 PROGRESS_FIELDS = (
+    Signal("raised_place", "", "Place of the worst value when the present level was reached"),
     Signal("busy", "", "Some level is being counted towards", "i8", 0, 1),
     *(Signal(f"up_samples_{k}", "", "New samples beyond set, in a row") for k in range(STEPS)),
     *(Signal(f"up_s_{k}", "s", "Time beyond set, in a row") for k in range(STEPS)),

@@ -19,6 +19,7 @@ from ionward.image.parameters import FAULTP, LEVELP, Parameters
 from ionward.image.signals import (
     EVENT,
     FAULT,
+    GOOD,
     LEVEL_CRITICAL,
     LEVEL_FAULT,
     LEVEL_NONE,
@@ -75,7 +76,7 @@ class ProtectMemory(NamedTuple):
 
 
 def new_protect_memory(size: Size) -> ProtectMemory:
-    """Memory before the first tick: nothing judged yet, everything open for ever."""
+    """Memory before the first tick: nothing judged yet, everything open."""
     state = np.zeros(1, STATE_RECORD)
     state["precharge_s"] = -1.0
     return ProtectMemory(
@@ -155,7 +156,9 @@ def judge(parameters: Parameters, image: Image, memory: ProtectMemory, f: int, a
         faults[FAULT.since_s, f] = s["time_s"]
         if level == LEVEL_NONE:
             faults[FAULT.count, f] += 1.0
-        write_event(image, f, after, level)
+        if after > level:
+            memory.progress[PROGRESS.raised_place, f] = faults[FAULT.place, f]
+        write_event(image, f, after, level, memory.progress[PROGRESS.raised_place, f])
     if after >= LEVEL_FAULT and parameters.faults[FAULTP.latching, f] > 0.0:
         faults[FAULT.latched_level, f] = max(faults[FAULT.latched_level, f], after)
     elif acknowledged and after < LEVEL_FAULT:
@@ -163,15 +166,15 @@ def judge(parameters: Parameters, image: Image, memory: ProtectMemory, f: int, a
 
 
 @njit
-def write_event(image: Image, f: int, level: int, previous: int) -> None:
-    """Append to the event ring; a level of none tells that the fault has cleared."""
+def write_event(image: Image, f: int, level: int, previous: int, place: float) -> None:
+    """Append to the event ring; a level of none tells that the fault has cleared. `place` is where it was raised."""
     s, events, faults = image.scalars[0], image.events, image.faults
     slot = s["event_count"] % events.shape[1]
     events[EVENT.time_s, slot] = s["time_s"]
     events[EVENT.fault, slot] = f
     events[EVENT.level, slot] = level
     events[EVENT.previous_level, slot] = previous
-    events[EVENT.place, slot] = faults[FAULT.place, f]
+    events[EVENT.place, slot] = place
     events[EVENT.value, slot] = faults[FAULT.value, f]
     s["event_count"] += 1
 
@@ -217,10 +220,13 @@ def opening_fault(faults: Array, before: int, counting: int) -> int:
 
 @njit
 def wish_pyrofuse(parameters: Parameters, image: Image, state: Any, critical: bool) -> None:
-    """The pyrofuse is wished for while a critical fault stands and contactors could not break the current."""
+    """The pyrofuse is wished for while a critical fault stands and contactors could not break the current.
+
+    A current that is held, or on which two sensors disagree, never fires it.
+    """
     s = image.scalars[0]
     current, break_a = s["current_a"], parameters.scalars[0]["contactor_break_a"]
-    if not abs(current) > break_a:
+    if not (abs(current) > break_a and s["current_quality"] == GOOD):
         state["above_break"] = 0
     elif state["current_is_new"] == 1:
         state["above_break"] = min(state["above_break"] + 1, PYROFUSE_SAMPLES)
