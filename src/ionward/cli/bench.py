@@ -1,0 +1,77 @@
+"""`ionward bench`: performance figures of this machine beside their references, all measured in one run."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+import ionward
+from ionward.errors import UserError
+
+Figures = dict[str, float | None]
+
+# Part -> the file in `bench/` whose `figures()` measures it.
+PARTS = ("ekf", "tick", "twin")
+
+MEANING = {
+    "ekf_ns_per_cell_96": ("EKF step, 96 cells", "ns per cell"),
+    "ekf_ns_per_cell_400": ("EKF step, 400 cells", "ns per cell"),
+    "ekf_ns_per_cell_4000": ("EKF step, 4,000 cells", "ns per cell"),
+    "ekf_vs_gcc_400": ("… time against an equal C loop, gcc -O3", "x"),
+    "ekf_vs_numpy_400": ("… time against vectorised NumPy", "x"),
+    "ekf_vs_filterpy": ("… time against filterpy", "x"),
+    "tick_us_400": ("Whole tick, 400 cells", "µs"),
+    "tick_us_10000": ("Whole tick, 10,000 cells", "µs"),
+    "warm_start_s": ("Start of a process to its first tick", "s"),
+    "twin_ns_per_cell_step": ("Simulated battery", "ns per cell and step"),
+    "twin_vs_pybamm": ("… time against PyBaMM's Thevenin model", "x"),
+    "closed_loop_x_realtime_96": ("BMS and battery in closed loop, 96 cells at 10 ms", "x real time"),
+}
+
+
+def _load(part: str) -> Callable[[], Figures]:
+    path = Path(ionward.__file__).parents[2] / "bench" / f"{part}.py"
+    spec = importlib.util.spec_from_file_location(f"ionward_bench_{part}", path)
+    if not path.is_file() or spec is None or spec.loader is None:
+        raise UserError(
+            f"benchmark '{part}' not found: benchmarks come with the source tree, run this in a clone of it"
+        )
+    module: Any = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    figures: Callable[[], Figures] = module.figures
+    return figures
+
+
+def bench(
+    parts: Annotated[
+        list[str] | None, typer.Argument(help=f"Which parts: {', '.join(PARTS)}; all if left out.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Measure how fast this machine runs the BMS, beside named references in the same run."""
+    chosen = parts or list(PARTS)
+    if unknown := [p for p in chosen if p not in PARTS]:
+        raise UserError(f"unknown benchmark '{unknown[0]}': choose from {', '.join(PARTS)}")
+    results: Figures = {}
+    console = Console(stderr=True)
+    for part in chosen:
+        with console.status(f"measuring {part} …"):
+            results.update(_load(part)())
+    if as_json:
+        typer.echo(json.dumps(results))
+        return
+    table = Table(title="Performance on this machine (references in the same run)")
+    table.add_column("What")
+    table.add_column("Figure", justify="right")
+    table.add_column("Unit")
+    for key, value in results.items():
+        name, unit = MEANING.get(key, (key, ""))
+        table.add_row(name, "not available here" if value is None else f"{value:,.3g}", unit)
+    Console().print(table)

@@ -1,0 +1,98 @@
+"""The command line: commands are found by name and imported when used, so that each starts quickly."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+import ionward
+from ionward.errors import UserError
+
+# Command name -> module and function (or Typer application) below `ionward.cli`, in the order of the help page.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "check": ("check", "check"),
+    "cells": ("cells", "cells_app"),
+    "identify": ("identify", "identify"),
+    "estimate": ("estimate", "estimate"),
+    "simulate": ("simulate", "simulate"),
+    "replay": ("recordings", "replay"),
+    "export": ("recordings", "export"),
+    "plot": ("recordings", "plot"),
+    "faults": ("faults", "faults"),
+    "demo": ("demo", "demo"),
+    "warm-up": ("warmup", "warm_up"),
+    "bench": ("bench", "bench"),
+}
+
+
+def load_command(name: str) -> Any:
+    """Import one command."""
+    module, attribute = COMMANDS[name]
+    found = getattr(import_module(f"ionward.cli.{module}"), attribute)
+    if isinstance(found, typer.Typer):
+        command = typer.main.get_command(found)
+    else:
+        app = typer.Typer(add_completion=False)
+        app.command(name)(found)
+        command = typer.main.get_command(app)
+    command.name = name
+    return command
+
+
+class LazyGroup(TyperGroup):
+    """A group that imports a command when it is used."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names in the order of the help page."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command, or None when there is none of this name."""
+        return load_command(cmd_name) if cmd_name in COMMANDS else None
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    add_completion=False,
+    no_args_is_help=True,
+    help="Ionward: a battery management system, from a single cell to a pack.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"ionward {ionward.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Say the version."),
+) -> None:
+    """Options of all commands."""
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """Entry point: a person's mistakes become one line each, without a traceback, and exit code 2."""
+    try:
+        app(arguments, prog_name="ionward")
+    except UserError as error:
+        for problem in error.problems:
+            print(f"error: {problem}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output has gone (`ionward … | head`): not an error of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,87 @@
+"""`ionward simulate`: BMS and simulated battery in closed loop, through a scenario."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from ionward.errors import UserError
+
+MEASURED_MODULE = "ionward.proving.measured"
+
+
+def simulate(
+    system: Annotated[Path, typer.Argument(help="System file (TOML).")],
+    scenario: Annotated[
+        Path | None, typer.Option(help="Scenario file (TOML); left out: the one of the system's profile.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same run.")] = 1,
+    duration: Annotated[
+        float | None, typer.Option(min=0.001, help="Simulated seconds, instead of the scenario's.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for plots, summary and traces.")] = None,
+    record: Annotated[Path | None, typer.Option(help="Write a recording of this run.")] = None,
+    from_: Annotated[
+        list[Path] | None, typer.Option("--from", help="Measured captures instead of a simulated battery.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Run a battery system in simulated time, and check what the scenario expects.
+
+    Exit code 1 when an expectation is not met, 2 for wrong input.
+    """
+    if from_:
+        _measured(system, from_, scenario, duration, out, record, as_json)
+        return
+    from ionward.cli.simulation_view import print_result, progress_display
+    from ionward.image.build import load_pack
+    from ionward.proving.report import write_report
+    from ionward.proving.scenario import built_in_scenario, load_scenario
+    from ionward.proving.simulation import Simulation
+
+    described, _ = load_pack(system)
+    chosen = load_scenario(scenario) if scenario else built_in_scenario(described.system.profile)
+    if duration is not None:
+        chosen = chosen.shortened(duration)
+    simulation = Simulation(described, chosen, seed, keep_traces=out is not None)
+    recorder = None
+    if record is not None:
+        from ionward.proving.recording import RunRecorder
+
+        recorder = RunRecorder(record, described, chosen.file or chosen.scenario.name, seed)
+    console = Console(stderr=as_json)
+    with progress_display(console, chosen.scenario.name, quiet=as_json) as progress:
+        result = simulation.run(progress, recorder)
+    if out is not None:
+        write_report(out, described, result)
+    if as_json:
+        print(json.dumps(result.as_json()))
+        for verdict in result.failed:
+            print(f"not met: {verdict.text}: {verdict.found}", file=sys.stderr)
+    else:
+        print_result(console, described, result, out, record)
+    if result.failed:
+        raise typer.Exit(1)
+
+
+def _measured(
+    system: Path,
+    captures: list[Path],
+    scenario: Path | None,
+    duration: float | None,
+    out: Path | None,
+    record: Path | None,
+    as_json: bool,
+) -> None:
+    """Hand over to the log backend."""
+    if scenario is not None:
+        raise UserError("--scenario and --from exclude each other: captures bring their own course of events")
+    from importlib import import_module
+
+    run: Any = import_module(MEASURED_MODULE).run_measured
+    run(system, captures, duration=duration, out=out, record=record, as_json=as_json)

@@ -1,0 +1,245 @@
+"""Expectations of a scenario: from what was written to watches, and from watches to verdicts in plain words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ionward.battery.problems import Problem, did_you_mean
+from ionward.image.faults import BY_ID, FAULT_ID
+from ionward.image.inputs import CHANNEL, CHANNEL_SIGNALS
+from ionward.image.signals import IMAGE_SIGNALS, LEVELS
+from ionward.proving.scenario import Expectation, Scenario
+from ionward.proving.watch import (
+    SOURCE_CHANNEL,
+    SOURCE_FAULT,
+    SOURCE_TRUTH,
+    TRUTH,
+    TRUTH_SIGNALS,
+    WATCH,
+    image_index,
+    image_names,
+)
+
+Array = npt.NDArray[np.float64]
+
+_IMAGE = {s.name: s for s in IMAGE_SIGNALS}
+_TRUTH = {f"true.{s.name}": s for s in TRUTH_SIGNALS}
+_CHANNELS = {f"measured.{s.name}": s for s in CHANNEL_SIGNALS}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one expectation."""
+
+    text: str
+    met: bool
+    found: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """One expectation, ready to be watched. Times are those of the run."""
+
+    expectation: Expectation
+    text: str
+    from_s: float
+    until_s: float
+    reached: bool  # True: once inside is enough; False: never outside
+    source: int = 0
+    index: int = 0
+    low: float = -math.inf
+    high: float = math.inf
+
+
+def signal_names() -> list[str]:
+    """Everything that an expectation can name as `signal`."""
+    return [*image_names(), *_TRUTH, *_CHANNELS]
+
+
+def prepare(scenario: Scenario) -> tuple[list[Check], list[Problem]]:
+    """Checks of a scenario, and what is wrong with its expectations."""
+    checks: list[Check] = []
+    problems: list[Problem] = []
+    for k, expectation in enumerate(scenario.expect):
+        key = f"expect.{k}"
+        wrong = _shape_problem(expectation)
+        if wrong:
+            problems.append(Problem(key, None, *wrong))
+            continue
+        times = _times(expectation, scenario)
+        if isinstance(times, Problem):
+            problems.append(times._replace(key=f"{key}.{times.key}"))
+            continue
+        made = _check(expectation, *times)
+        if isinstance(made, Problem):
+            problems.append(made._replace(key=f"{key}.{made.key}"))
+        else:
+            checks.append(made)
+    return checks, problems
+
+
+def _shape_problem(e: Expectation) -> tuple[str, str] | None:
+    kinds = [name for name in ("signal", "fault", "no_events") if getattr(e, name) is not None]
+    if len(kinds) != 1:
+        return "names none or several of signal, fault, no_events", "allowed: exactly one of them"
+    if e.signal is not None:
+        if e.equals is None and e.min is None and e.max is None:
+            return "has nothing to compare with", "give is, min or max"
+        if e.equals is not None and (e.min is not None or e.max is not None):
+            return "has both is and min or max", "give one of the two"
+        if e.min is not None and e.max is not None and e.max < e.min:
+            return f"has max {e.max:g} below min {e.min:g}", "swap them"
+    elif e.equals is not None or e.min is not None or e.max is not None:
+        return "has is, min or max without a signal", "name the signal"
+    if e.fault is None and (e.never or (e.level is not None and e.signal is not None)):
+        return "has never or level without a fault", "name the fault"
+    if e.fault is not None and e.never and (e.by_s is not None or e.within_s is not None or e.at_s is not None):
+        return "says never and when", "use from_s and until_s with never"
+    moments = [name for name in ("at_s", "by_s", "within_s") if getattr(e, name) is not None]
+    if len(moments) > 1:
+        return f"has {' and '.join(moments)}", "give one of them"
+    if moments and (e.from_s is not None or e.until_s is not None):
+        return f"has {moments[0]} and from_s or until_s", "give a moment or a stretch of time"
+    if e.after is not None and e.within_s is None:
+        return "has after without within_s", "say within how many seconds"
+    return None
+
+
+def _times(e: Expectation, scenario: Scenario) -> tuple[float, float, bool] | Problem:
+    """Begin, end, and whether reaching it once is enough."""
+    end = scenario.scenario.duration_s
+    if e.at_s is not None:
+        return e.at_s, e.at_s, False
+    if e.by_s is not None:
+        return 0.0, e.by_s, True
+    if e.within_s is not None:
+        begin = _after(e.after, scenario)
+        if isinstance(begin, Problem):
+            return begin
+        return begin, begin + e.within_s, True
+    if e.fault is not None and not e.never and e.from_s is None and e.until_s is None:
+        return 0.0, end, True  # raised at any time
+    return e.from_s or 0.0, end if e.until_s is None else e.until_s, e.fault is not None and not e.never
+
+
+def _after(after: float | str | None, scenario: Scenario) -> float | Problem:
+    if after is None:
+        if not scenario.fault:
+            return Problem("within_s", None, "counts from a fault, and none is injected", "give after, or by_s")
+        return scenario.fault[0].at_s
+    if isinstance(after, str):
+        injected = {f.name: f.at_s for f in reversed(scenario.fault)}
+        if after not in injected:
+            return Problem("after", after, "is no fault that this scenario injects", did_you_mean(after, injected))
+        return injected[after]
+    return float(after)
+
+
+def _check(e: Expectation, from_s: float, until_s: float, reached: bool) -> Check | Problem:
+    when = _when(e, from_s, until_s, reached)
+    if e.no_events is not None:
+        return Check(e, f"no event of level {e.no_events} or above {when}".strip(), from_s, until_s, False)
+    if e.fault is not None:
+        if e.fault not in BY_ID:
+            return Problem("fault", e.fault, "unknown fault", did_you_mean(e.fault, BY_ID))
+        level = LEVELS.index(e.level or "info")
+        index = getattr(FAULT_ID, e.fault)
+        name = f"{e.fault} at level {LEVELS[level]} or above"
+        if e.never:
+            return Check(e, f"never {name} {when}", from_s, until_s, False, SOURCE_FAULT, index, -math.inf, level - 0.5)
+        place = "" if e.place is None else f" at {e.place}"
+        return Check(e, f"{name}{place} {when}", from_s, until_s, True, SOURCE_FAULT, index, level - 0.5)
+    return _signal_check(e, str(e.signal), when, (from_s, until_s, reached))
+
+
+def _signal_check(e: Expectation, name: str, when: str, times: tuple[float, float, bool]) -> Check | Problem:
+    if name in _IMAGE:
+        signal, (source, index) = _IMAGE[name], image_index(name)
+    elif name in _TRUTH:
+        signal, source, index = _TRUTH[name], SOURCE_TRUTH, getattr(TRUTH, name.removeprefix("true."))
+    elif name in _CHANNELS:
+        signal, source, index = _CHANNELS[name], SOURCE_CHANNEL, getattr(CHANNEL, name.removeprefix("measured."))
+    else:
+        return Problem("signal", name, "unknown signal", did_you_mean(name, signal_names()))
+    low, high = -math.inf if e.min is None else e.min, math.inf if e.max is None else e.max
+    wanted = f"between {low:g} and {high:g}" if e.min is not None and e.max is not None else (
+        f"at least {low:g}" if e.min is not None else f"at most {high:g}")  # fmt: skip
+    if e.equals is not None:
+        if isinstance(e.equals, str):
+            if e.equals not in signal.choices:
+                return Problem("is", e.equals, f"is no value of {name}", did_you_mean(e.equals, signal.choices))
+            low = high = float(signal.choices.index(e.equals))
+        else:
+            low = high = float(e.equals)
+        wanted = f"is {e.equals}"
+    unit = f" {signal.unit}" if signal.unit else ""
+    return Check(e, f"{name} {wanted}{unit} {when}".strip(), *times, source, index, low, high)
+
+
+def _when(e: Expectation, from_s: float, until_s: float, reached: bool) -> str:
+    if e.at_s is not None:
+        return f"at {e.at_s:g} s"
+    if e.within_s is not None:
+        return f"within {e.within_s:g} s after {e.after if isinstance(e.after, str) else f'{from_s:g} s'}"
+    if e.by_s is not None:
+        return f"by {e.by_s:g} s"
+    if e.from_s is None and e.until_s is None:
+        return "at some time" if reached else "at any time"
+    return f"from {from_s:g} to {until_s:g} s"
+
+
+def set_watches(checks: list[Check], watches: Array, cycle_s: float) -> None:
+    """Write the checks into their watches. A moment is the first tick at or after it."""
+    for k, check in enumerate(checks):
+        watches[WATCH.source, k] = check.source
+        watches[WATCH.index, k] = check.index
+        watches[WATCH.low, k] = check.low
+        watches[WATCH.high, k] = check.high
+        watches[WATCH.from_s, k] = math.ceil(check.from_s / cycle_s - 1e-6) * cycle_s
+        watches[WATCH.until_s, k] = max(check.until_s, watches[WATCH.from_s, k])
+
+
+def judge(checks: list[Check], watches: Array, events: list[dict[str, Any]], end_s: float) -> list[Verdict]:
+    """What became of the expectations by `end_s`. Those whose time had not begun by then are left out."""
+    return [_verdict(c, watches[:, k], events) for k, c in enumerate(checks) if c.from_s < end_s or c.from_s == 0]
+
+
+def _verdict(check: Check, watch: Array, events: list[dict[str, Any]]) -> Verdict:
+    e = check.expectation
+    between = [ev for ev in events if check.from_s - 1e-9 <= ev["time_s"] <= check.until_s + 1e-9]
+    if e.no_events is not None:
+        least = LEVELS.index(e.no_events)
+        loud = [ev for ev in between if LEVELS.index(ev["level"]) >= least]
+        return Verdict(check.text, not loud, f"{loud[0]['text']} at {loud[0]['time_s']:.3f} s" if loud else "none")
+    if watch[WATCH.samples] == 0:
+        return Verdict(check.text, False, "the run ended before")
+    if e.fault is not None and e.place is not None:
+        least = LEVELS.index(e.level or "info")
+        there = [ev for ev in between if ev["fault"] == e.fault and LEVELS.index(ev["level"]) >= least]
+        hit = [ev for ev in there if ev["place"] == e.place]
+        if hit:
+            return Verdict(check.text, True, f"at {hit[0]['time_s']:.3f} s")
+        return Verdict(check.text, False, f"raised at place {there[0]['place']}" if there else "not raised")
+    if check.reached:
+        inside_s = watch[WATCH.inside_s]
+        if math.isnan(inside_s):
+            return Verdict(check.text, False, f"not reached; last {_value(check, watch[WATCH.last])}")
+        return Verdict(check.text, True, f"at {inside_s:.3f} s")
+    outside_s = watch[WATCH.outside_s]
+    if math.isnan(outside_s):
+        return Verdict(check.text, True, f"{_value(check, watch[WATCH.last])} at the end")
+    return Verdict(check.text, False, f"{_value(check, watch[WATCH.outside])} at {outside_s:.3f} s")
+
+
+def _value(check: Check, value: float) -> str:
+    """A number as a person reads it: states by their names."""
+    name = check.expectation.signal or ""
+    choices = LEVELS if check.expectation.fault else _IMAGE[name].choices if name in _IMAGE else ()
+    if choices and value == value and 0 <= value < len(choices):
+        return choices[int(value)] or "none"
+    return "not known" if math.isnan(value) else f"{value:.5g}"

@@ -1,0 +1,106 @@
+"""The plant: all of the simulated battery's arrays, and its compiled step."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ionward._compile import njit
+from ionward.image.inputs import CHANNEL, Raw
+from ionward.twin import cells as electric
+from ionward.twin import circuit, heat, sensors
+from ionward.twin.noise import Integers
+from ionward.twin.rows import CELLS, KON, MAIN_NEGATIVE, MAIN_POSITIVE, PRECHARGE, SET, STATE
+
+Array = npt.NDArray[np.float64]
+
+
+class Plant(NamedTuple):
+    """A simulated battery. Blocks are `[row, item]` of `twin.rows`; `build_plant` makes one.
+
+    `profile` is `[2 (time_s, A or W), point]`, each value from its time on; `fuse_curve` `[2 (A, s), point]`;
+    `temperature_at` `[3 (cell, next cell, weight of the next), sensor]`; the `…_sensors` blocks are `[SENSE, item]`.
+    """
+
+    settings: Array
+    state: Array
+    cells: Array
+    contactors: Array
+    outputs: Array
+    table: Array
+    profile: Array
+    fuse_curve: Array
+    channel_sensors: Array
+    cell_sensors: Array
+    temperature_sensors: Array
+    temperature_at: Array
+    channel_truth: Array
+    temperature_truth: Array
+    generator: Integers
+    quantiles: Array
+
+
+@njit
+def step(plant: Plant) -> None:
+    """Advance the plant by one step of its own."""
+    settings, state, cells = plant.settings, plant.state, plant.cells
+    dt_s = settings[SET.dt_s]
+    n = cells.shape[1]
+    count = min(n, int(n * dt_s / settings[SET.refresh_s]) + 1)
+    first = int(state[STATE.refresh_next])
+    electric.refresh(cells, plant.table, settings, first, count)
+    state[STATE.refresh_next] = (first + count) % n
+
+    circuit.switch(plant.contactors, settings, state, plant.outputs)
+    electric.emf(cells, state)
+    circuit.solve(plant.contactors, settings, state, plant.outputs, plant.profile, plant.fuse_curve)
+    electric.advance(cells, settings, state[STATE.current_mean_a], state[STATE.current_a])
+
+    number = int(state[STATE.step]) + 1
+    state[STATE.step] = number
+    state[STATE.time_s] = settings[SET.origin_s] + number * dt_s  # a product, so that errors do not add up
+    every = int(settings[SET.thermal_every])
+    if number % every == 0:
+        heat.advance(cells, settings, state, plant.outputs, every * dt_s)
+
+
+@njit
+def advance(plant: Plant) -> None:
+    """Advance the plant from one tick of the BMS to the next."""
+    for _ in range(int(plant.settings[SET.steps_per_tick])):
+        step(plant)
+
+
+@njit
+def measure(plant: Plant, raw: Raw) -> None:
+    """Let the sensors sample the plant as it is now, and hand over what has arrived by now."""
+    state, cells = plant.state, plant.cells
+    time_s = state[STATE.time_s]
+    truth = plant.channel_truth
+    truth[CHANNEL.current_a] = state[STATE.current_a]
+    truth[CHANNEL.current_redundant_a] = state[STATE.current_a]
+    truth[CHANNEL.pack_voltage_v] = state[STATE.pack_voltage_v]
+    truth[CHANNEL.bus_voltage_v] = state[STATE.bus_voltage_v]
+    truth[CHANNEL.insulation_ohm] = state[STATE.insulation_ohm]
+    truth[CHANNEL.coolant_inlet_c] = state[STATE.coolant_inlet_c]
+    truth[CHANNEL.coolant_outlet_c] = state[STATE.coolant_outlet_c]
+    truth[CHANNEL.ambient_c] = state[STATE.ambient_c]
+    truth[CHANNEL.hvil_closed] = state[STATE.hvil_closed]
+    truth[CHANNEL.crash] = state[STATE.crash]
+    truth[CHANNEL.main_positive_closed] = plant.contactors[KON.closed, MAIN_POSITIVE]
+    truth[CHANNEL.main_negative_closed] = plant.contactors[KON.closed, MAIN_NEGATIVE]
+    truth[CHANNEL.precharge_closed] = plant.contactors[KON.closed, PRECHARGE]
+    at = plant.temperature_at
+    surface = cells[CELLS.surface_c]
+    for k in range(at.shape[1]):
+        weight = at[2, k]
+        plant.temperature_truth[k] = (1.0 - weight) * surface[int(at[0, k])] + weight * surface[int(at[1, k])]
+    electric.sense(cells, plant.settings, state[STATE.current_a])
+    sensors.sample(plant.channel_sensors, truth, raw.channels, time_s, plant.generator, plant.quantiles)
+    sensors.sample(plant.cell_sensors, cells[CELLS.sense_v], raw.cells, time_s, plant.generator, plant.quantiles)
+    sensors.sample(
+        plant.temperature_sensors, plant.temperature_truth, raw.temperatures, time_s, plant.generator, plant.quantiles
+    )
+    raw.clock[0]["time_s"] = time_s
