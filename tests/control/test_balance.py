@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.control import CELLS_PER_MODULE, advance, set_current, set_temperatures, small_parameters, small_size
-from helpers.control import well_image as well
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.control import CELLS_PER_MODULE, advance, set_current, set_temperatures, small_parameters, small_size
+from helpers.control import well_image as well
 from ionward.control.balance import balance, new_balance_memory
 from ionward.image.inputs import new_command
 from ionward.image.layout import Image

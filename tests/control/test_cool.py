@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers.control import advance, set_current, set_temperatures, small_parameters, small_size, well_image
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.control import advance, set_current, set_temperatures, small_parameters, well_image
 from ionward.control.cool import DEMAND_MIN, cool, new_cool_memory
 from ionward.image.layout import Image
 from ionward.image.parameters import Parameters
