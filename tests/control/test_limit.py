@@ -20,8 +20,10 @@ from helpers.control import (
     small_size,
     well_image,
 )
+from ionward.battery import tables
+from ionward.battery.library import load_cell
 from ionward.control.limit import limit, new_limit_memory
-from ionward.control.voltage_limit import RESISTANCE_MARGIN
+from ionward.control.voltage_limit import CLOSE_ENOUGH_V, RESISTANCE_MARGIN, branch_ocv, constant_current
 from ionward.image.inputs import new_command
 from ionward.image.layout import Image
 from ionward.image.parameters import Parameters
@@ -48,6 +50,7 @@ from ionward.image.signals import (
 )
 
 CELLS = 8
+TABLES = {name: load_cell(name).table() for name in ("lg-18650hg2", "a123-26650")}
 LIMITS = ("charge_limit_a", "discharge_limit_a", "charge_limit_pulse_a", "discharge_limit_pulse_a")
 
 
@@ -119,6 +122,40 @@ def test_the_charge_limit_brings_the_model_to_the_voltage_limit_at_its_horizon(
     assert (found["charge_limit_rule"], found["charge_limit_place"]) == (RULE_VOLTAGE, 3)
 
 
+@settings(max_examples=300, deadline=None)
+@given(
+    name=st.sampled_from(["lg-18650hg2", "a123-26650"]),
+    soc=st.floats(0.0, 1.0),
+    temperature=st.floats(-30.0, 60.0),
+    polarisation=st.floats(-0.2, 0.2),
+    sign=st.sampled_from([1.0, -1.0]),
+    resistance=st.floats(1e-4, 0.2),
+    rated=st.floats(0.1, 50.0),
+    seconds=st.sampled_from([10.0, 30.0]),
+)
+def test_the_look_ahead_finds_the_largest_current_on_every_ocv_curve(
+    name: str, soc: float, temperature: float, polarisation: float, sign: float, resistance: float, rated: float,
+    seconds: float,
+) -> None:  # fmt: skip
+    table = TABLES[name]
+    wall = 3.6 if name == "a123-26650" else 4.2
+    wall = wall if sign > 0 else 2.8
+    row, weight = tables.temperature_cell(temperature)
+    soc_per_a = seconds / (3600 * 2.5)
+
+    def excess(current: float) -> float:
+        ocv = branch_ocv(table, row, weight, soc + sign * soc_per_a * current, sign)
+        return sign * (ocv + polarisation - wall) + resistance * current
+
+    found = constant_current(table, row, weight, soc, sign, wall, polarisation, resistance, soc_per_a, rated)
+    assert 0.0 <= found <= rated
+    if found > 0.0:
+        assert excess(found) <= 1e-9
+    if found < rated:
+        more = found + 0.002 + 0.01 * found
+        assert excess(more) > -2 * CLOSE_ENOUGH_V
+
+
 def test_the_discharge_limit_counts_polarisation_that_remains() -> None:
     parameters = small_parameters(CELLS, cell_voltage_min_v=3.2)
     parameters.curves[:, 1] = 1.0
@@ -150,7 +187,7 @@ def test_a_cell_measured_at_its_limit_stops_the_current_whatever_the_model_says(
 @pytest.mark.parametrize("worse", [1.0, 1.3, 2.0])
 @pytest.mark.parametrize("charging", [True, False])
 def test_a_load_at_the_limit_never_trips_a_cell_that_is_worse_than_its_model(worse: float, charging: bool) -> None:
-    """Closed loop for ten minutes: the load takes exactly what is allowed, one tick late, and noise is on the voltage."""
+    """Ten minutes in closed loop: the load takes exactly what is allowed, one tick late, measured with noise."""
     parameters = small_parameters(CELLS, limit_slew_a_per_s=20.0, charge_current_max_a=60.0)
     random = np.random.default_rng(7)
     image = connected(parameters, soc=0.93 if charging else 0.1)

@@ -208,8 +208,9 @@ def constant_current(
     """Largest constant current, up to the rated one, with which a cell's model is inside `wall_v` at the horizon.
 
     The excess over the voltage limit rises with the current, so that a bracket [inside, outside] always holds the
-    answer; regula falsi (Illinois) narrows it and its inside end is returned. A cell without an estimate sets nothing
-    here: its measured voltage and the rule `estimate not ready` do.
+    answer, and regula falsi (Illinois) narrows it. The excess rises by at least the resistance for each ampere, so that
+    the outside end less its excess over the resistance is inside as well; the larger of both inside currents is
+    returned. A cell without an estimate sets nothing here: its measured voltage and the rule `estimate not ready` do.
 
     Args:
         table: the cell model, with `row` and `weight` of the cell's temperature.
@@ -227,19 +228,19 @@ def constant_current(
     at_outside += resistance_ohm * rated_a
     if at_outside <= 0.0:
         return rated_a
-    inside, outside = 0.0, rated_a
+    inside, outside, excess_outside = 0.0, rated_a, at_outside
     for _ in range(MOST_TRIALS):
         trial = (inside * at_outside - outside * at_inside) / (at_outside - at_inside)
         excess = sign * (branch_ocv(table, row, weight, soc + reach * trial, sign) + base_v) + resistance_ohm * trial
         if excess <= 0.0:
             inside, at_inside = trial, excess
             at_outside *= 0.5
-            if excess > -CLOSE_ENOUGH_V:
-                break
         else:
-            outside, at_outside = trial, excess
+            outside, at_outside, excess_outside = trial, excess, excess
             at_inside *= 0.5
-    return inside
+        if abs(excess) < CLOSE_ENOUGH_V:
+            break
+    return max(inside, outside - excess_outside / resistance_ohm)
 
 
 @njit
