@@ -136,8 +136,8 @@ def check_dynamic(runs: Sequence[Run], ocv_soc: Array, ocv_v: Array) -> list[str
         if used.min() < -SOC_MARGIN or used.max() > 1 + SOC_MARGIN:
             problems.append(
                 f"{run.name}: its SOC would run from {100 * used.max():.0f} to {100 * used.min():.0f} % "
-                "(start from its rested voltage, then the charge counted): another cell, or a wrong capacity; "
-                "leave it out"
+                "(start from its rested voltage, then the charge counted): another cell, or a wrong "
+                "capacity; leave it out"
             )
         elif top > highest + 2 * WINDOW_V:
             problems.append(
