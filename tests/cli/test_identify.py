@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 from ionward.battery.library import load_cell, names
 from ionward.battery.logs import Log
 from ionward.cli.cells import cells_app
-from ionward.cli.identify import SpreadCommand, identify_command, spread_values
+from ionward.cli.identify import identify_command
+from ionward.cli.spread import SpreadCommand, spread_values
 from ionward.errors import UserError
 
 app = typer.Typer()
@@ -34,7 +35,8 @@ def write(log: Log, folder: Path) -> str:
 def test_several_values_may_follow_one_option() -> None:
     typed = ["--ocv", "a", "b", "--out", "o", "--dynamic", "c", "--name", "n", "--dynamic", "d", "e"]
     expected = ["--ocv", "a", "--ocv", "b", "--out", "o", "--dynamic", "c", "--name", "n"]
-    assert spread_values(typed) == [*expected, "--dynamic", "d", "--dynamic", "e"]
+    options = {"--ocv", "--dynamic"}
+    assert spread_values(typed, options) == [*expected, "--dynamic", "d", "--dynamic", "e"]
 
 
 def test_cells_lists_the_library() -> None:

@@ -20,37 +20,6 @@ from ionward.battery.logs import Log, parse_mapping, read_log
 from ionward.cli.cells import fit_table
 from ionward.errors import UserError
 
-SPREAD = ("--ocv", "--dynamic", "--map", "--temperature")
-
-
-def spread_values(arguments: Sequence[str], options: Sequence[str] = SPREAD) -> list[str]:
-    """Repeat an option before each of its values: `--ocv a b` becomes `--ocv a --ocv b`.
-
-    The command line parser takes one value per option; shells expand `--ocv *.parquet` to many.
-    """
-    out: list[str] = []
-    current = ""
-    fresh = False
-    for argument in arguments:
-        if argument.startswith("--"):
-            current = argument if argument in options else ""
-            fresh = True
-            out.append(argument)
-        elif current and not fresh:
-            out += [current, argument]
-        else:
-            out.append(argument)
-            fresh = False
-    return out
-
-
-class SpreadCommand(typer.core.TyperCommand):
-    """A command whose options in `SPREAD` take several values after one name."""
-
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        """Repeat the option names, then parse as usual."""
-        return super().parse_args(ctx, spread_values(args))
-
 
 def identify_command(
     ocv: Annotated[list[str], typer.Option("--ocv", help="Slow charge and discharge logs, several after one --ocv.")],

@@ -11,13 +11,14 @@ import typer
 from typer.core import TyperGroup
 
 import ionward
+from ionward.cli.spread import SpreadCommand
 from ionward.errors import UserError
 
 # Command name -> module and function (or Typer application) below `ionward.cli`, in the order of the help page.
 COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("check", "check"),
     "cells": ("cells", "cells_app"),
-    "identify": ("identify", "identify"),
+    "identify": ("identify", "identify_command"),
     "estimate": ("estimate", "estimate"),
     "simulate": ("simulate", "simulate"),
     "replay": ("recordings", "replay"),
@@ -38,7 +39,7 @@ def load_command(name: str) -> Any:
         command = typer.main.get_command(found)
     else:
         app = typer.Typer(add_completion=False)
-        app.command(name)(found)
+        app.command(name, cls=SpreadCommand)(found)
         command = typer.main.get_command(app)
     command.name = name
     return command
