@@ -32,30 +32,24 @@ def list_cells(
     if as_json:
         print(json.dumps({cell.name: _facts(cell) for cell in cells}, indent=1))
         return
-    table = Table(title="Cell library", title_justify="left")
-    for column in (
-        "name",
-        "chemistry",
-        "Ah",
-        "V",
-        "R0 at 25 °C, 50 %",
-        "tested at °C",
-        "voltage RMSE",
-        "cell",
-    ):
-        table.add_column(column)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("name", no_wrap=True, style="bold")
+    for column in ("", "Ah", "V", "R0 mΩ", "tested °C", "fit mV"):
+        table.add_column(column, no_wrap=True)
     for cell in cells:
         facts = _facts(cell)
+        tested = facts["tested_c"]
         table.add_row(
             cell.name,
             cell.chemistry,
             f"{cell.capacity.reference_ah:.2f}",
-            f"{cell.data_sheet.voltage_min_v:g}..{cell.data_sheet.voltage_max_v:g}",
-            f"{1e3 * facts['r0_ohm_25c_50pct']:.2f} mΩ",
-            ", ".join(f"{t:g}" for t in facts["tested_c"]),
-            f"{facts['voltage_rmse_mv_min']:.0f}..{facts['voltage_rmse_mv_max']:.0f} mV",
-            cell.title,
+            f"{cell.data_sheet.voltage_min_v:g} … {cell.data_sheet.voltage_max_v:g}",
+            f"{1e3 * facts['r0_ohm_25c_50pct']:.2f}",
+            f"{min(tested):g} … {max(tested):g}" if tested else "–",
+            f"{facts['voltage_rmse_mv_min']:.0f} … {facts['voltage_rmse_mv_max']:.0f}",
         )
+    table.caption = "R0 at 25 °C and 50 % SOC; fit: voltage RMSE over the measured tests"
+    table.caption_justify = "left"
     console = Console()
     console.print(table)
     console.print("Details: ionward cells show NAME --plot FILE.png", style="dim")
