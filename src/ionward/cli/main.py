@@ -10,12 +10,12 @@ from typing import Any
 # Small matrices only: several BLAS threads cost more than they bring, tenfold on a busy machine.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import typer  # noqa: E402
-from typer.core import TyperGroup  # noqa: E402
+import typer
+from typer.core import TyperGroup
 
-import ionward  # noqa: E402
-from ionward.cli.spread import SpreadCommand  # noqa: E402
-from ionward.errors import UserError  # noqa: E402
+import ionward
+from ionward.cli.spread import SpreadCommand
+from ionward.errors import UserError
 
 # Command name -> module and function (or Typer application) below `ionward.cli`, in the order of the help page.
 COMMANDS: dict[str, tuple[str, str]] = {
