@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.cells import synthetic_cell
 from helpers.control import (
     CAPACITY_AH,
     PARALLEL,
@@ -154,6 +155,16 @@ def test_the_look_ahead_finds_the_largest_current_on_every_ocv_curve(
     if found < rated:
         more = found + 0.002 + 0.01 * found
         assert excess(more) > -2 * CLOSE_ENOUGH_V
+
+
+def test_a_trial_that_hits_the_voltage_limit_by_a_rounding_error_is_no_reason_for_zero() -> None:
+    """On a straight OCV the first trial is the answer but for its last digit, on either side."""
+    table = synthetic_cell().table()
+    row, weight = tables.temperature_cell(23.7)
+    for soc in np.linspace(0.90, 0.98, 2000):
+        found = constant_current(table, row, weight, soc, 1.0, 4.2, 0.0, 0.003, 30 / 3600 / 30.0, 60.0)
+        ocv = branch_ocv(table, row, weight, soc + found * 30 / 3600 / 30.0, 1.0)
+        assert found == 60.0 or abs(ocv + 0.003 * found - 4.2) < CLOSE_ENOUGH_V
 
 
 def test_the_discharge_limit_counts_polarisation_that_remains() -> None:
