@@ -20,6 +20,7 @@ from helpers.control import (
     small_size,
     well_image,
 )
+from ionward._compile import jit_disabled, njit
 from ionward.battery import tables
 from ionward.battery.library import load_cell
 from ionward.control.limit import limit, new_limit_memory
@@ -154,6 +155,33 @@ def test_the_look_ahead_finds_the_largest_current_on_every_ocv_curve(
     if found < rated:
         more = found + 0.002 + 0.01 * found
         assert excess(more) > -2 * CLOSE_ENOUGH_V
+
+
+@njit
+def worst_excess(table: Any, count: int) -> tuple[float, float]:
+    """Lowest and highest excess over 4.198 V with the found current, over many states of a cell while charging."""
+    # Numba compiles NumPy's older generator.
+    np.random.seed(3)  # noqa: NPY002
+    lowest, highest = 0.0, -1.0
+    soc_per_a = 30.0 / 3600.0 / 138.0
+    for _ in range(count):
+        soc, temperature = np.random.uniform(0.85, 0.97), np.random.uniform(20.0, 30.0)  # noqa: NPY002
+        polarisation, resistance = np.random.uniform(0.0, 0.03), np.random.uniform(0.0006, 0.0015)  # noqa: NPY002
+        row, weight = tables.temperature_cell(temperature)
+        found = constant_current(table, row, weight, soc, 1.0, 4.198, polarisation, resistance, soc_per_a, 138.0)
+        ocv = branch_ocv(table, row, weight, soc + soc_per_a * found, 1.0)
+        excess = ocv + polarisation + resistance * found - 4.198
+        if found < 138.0:
+            lowest = min(lowest, excess)
+        highest = max(highest, excess)
+    return lowest, highest
+
+
+def test_a_trial_that_hits_the_voltage_limit_but_for_a_rounding_error_is_no_reason_for_zero() -> None:
+    """One in 40,000 states made a limit fall to zero for an instant, until a closed loop of an hour showed it."""
+    lowest, highest = worst_excess(TABLES["lg-18650hg2"], 2_000 if jit_disabled else 400_000)
+    assert lowest > -2 * CLOSE_ENOUGH_V
+    assert highest < 1e-9
 
 
 def test_the_discharge_limit_counts_polarisation_that_remains() -> None:
