@@ -38,6 +38,8 @@ from ionward.runtime.recording import Header, Recorder, Start
 CHUNK_S = 1.0
 CHUNK_TICKS = 100  # at least: between chunks Python runs
 CHECKPOINT_S = 60.0
+COVERED = 0.99  # share of the time in which a logger's period counts as its period, and not as a gap
+LOGGER_PERIOD_MAX_S = 300.0
 SETTLE_S = 600.0  # a SOC beside ours is compared from here on, or over the last half of a shorter capture
 
 SEEN_SIGNALS = (
@@ -186,7 +188,7 @@ def observed(system: System, captures: Captures) -> tuple[System, list[str]]:
             capture, sensor = captures.source_of(source), getattr(system.sensors, name)
             if capture is None or len(capture.time_s) < 3:
                 continue
-            slow_s = 2.0 * float(np.quantile(np.diff(capture.time_s), 0.99))
+            slow_s = 2.0 * min(slow_period_s(capture.time_s), LOGGER_PERIOD_MAX_S)
             if slow_s > sensor.age_max_s:
                 sensors[name] = sensor.model_copy(update={"age_max_s": slow_s})
                 notes.append(f"{name}: {capture.source} has a row every {capture.period_s:g} s, so a sample counts for "
@@ -194,6 +196,13 @@ def observed(system: System, captures: Captures) -> tuple[System, list[str]]:
         if sensors:
             parts["sensors"] = system.sensors.model_copy(update=sensors)
     return (system.model_copy(update=parts) if parts else system), notes
+
+
+def slow_period_s(time_s: npt.NDArray[np.float64]) -> float:
+    """The period of a logger where it is slow: nearly all of the time, its rows come at least so often."""
+    steps = np.sort(np.diff(time_s))
+    covered = np.cumsum(steps)
+    return float(steps[int(np.searchsorted(covered, COVERED * covered[-1]))])
 
 
 class MeasuredRun:

@@ -103,9 +103,10 @@ def _from_current(captures: Captures, system: System) -> Connection | None:
     if found is None:
         return None
     t, current, _ = found
-    # One digit either way is no current.
-    digit = float(np.min(np.diff(np.unique(current)), initial=np.inf))
-    floor = 1.01 * max(system.sensors.current.resolution, digit if math.isfinite(digit) else 0.0)
+    # One digit either way is no current; a capture may be coarser than its system file says.
+    levels = np.unique(current)
+    digit = float(np.diff(levels).min()) if len(levels) > 3 else 0.0
+    floor = 1.01 * max(system.sensors.current.resolution, digit)
     flows = np.abs(current) > floor
     if not flows.any():
         return Connection(False, True, "no current flowed during the whole capture: open, or nothing was switched on")

@@ -147,7 +147,9 @@ def _cells(axis: Any, t: Array, s: Samples) -> None:
     if cells.shape[1] > 1 and np.isfinite(cells).any():
         axis.plot(t, cells, color=BLUE, alpha=0.12, linewidth=0.6, rasterized=True)
     low, high = s["cell_voltage_min_v"], s["cell_voltage_max_v"]
-    if np.isfinite(low).any():
+    if cells.shape[1] == 1:
+        axis.plot(t, low, color=BLUE)
+    elif np.isfinite(low).any():
         axis.plot(t, high, color=RED, label="highest", linewidth=0.8)
         axis.plot(t, s["cell_voltage_mean_v"], color=INK, label="mean", linewidth=0.8)
         axis.plot(t, low, color=VIOLET, label="lowest", linewidth=0.8)
