@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ionward._compile import njit
 from ionward.battery.system import System
-from ionward.control.bms import OUTPUT_WORDS, Bms, output_words
+from ionward.control.bms import Bms, output_size, output_words
 from ionward.control.tick import Memory, tick
 from ionward.errors import UserError
 from ionward.image.build import build_parameters, system_size
@@ -143,7 +143,7 @@ class Playback:
         if self.first_tick < 0:
             self.first_tick = self.next_tick
         k = self.next_tick - chunk.first_tick
-        words = np.empty((chunk.ticks, OUTPUT_WORDS))
+        words = np.empty((chunk.ticks, output_size(self.bms.size)))
         while k < chunk.ticks:
             number = chunk.first_tick + k
             stop = min(chunk.ticks, k + 1 + -number % every) if every else chunk.ticks

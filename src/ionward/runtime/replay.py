@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ionward.control.bms import OUTPUT_WORDS, Bms
+from ionward.control.bms import Bms, output_size
 from ionward.image.faults import FAULTS
 from ionward.image.layout import Image
 from ionward.image.parameters import Parameters
@@ -102,7 +102,7 @@ def replay(path: Path | str, from_s: float = 0.0, parameters: Parameters | None 
     playback = Playback(Recording(path), parameters)
     header = playback.recording.header
     result = Replay(same_build=header.build == build_key(), recorded_build=header.build_text)
-    digests = Digests(OUTPUT_WORDS)
+    digests = Digests(output_size(header.size))
     judge = _Judge(playback, result)
     for item in playback.run(from_s):
         if isinstance(item, Played):
@@ -165,7 +165,7 @@ def told_event(image: Image, slot: int) -> str:
 
 
 def _compare_ticks(played: Played, digests: Digests, result: Replay) -> None:
-    differ = np.flatnonzero(digests.update(played.words.view(np.int64)) != played.recorded)
+    differ = np.flatnonzero(digests.update(played.words) != played.recorded)
     result.mismatches += len(differ)
     if len(differ) and result.first_mismatch_s is None:
         result.first_mismatch_s = float(played.time_s[differ[0]])
