@@ -107,7 +107,7 @@ def sense(parameters: Parameters, image: Image, m: Array) -> None:
         fitted = 1.0
     m[SEQ.current_fitted] = fitted
     current_known = s["current_quality"] <= HELD and not math.isnan(s["current_a"])
-    complete = s["cells_usable"] >= cells and s["temperatures_usable"] >= cells
+    complete = s["cells_usable"] >= cells and not math.isnan(s["temperature_max_c"])
     complete = complete and (current_known or fitted == 0.0)
     complete = complete and m[SEQ.pack_v] > 0.0 and (m[SEQ.bus_fitted] == 0.0 or not math.isnan(m[SEQ.bus_v]))
     m[SEQ.complete] = 1.0 if complete else 0.0

@@ -92,11 +92,11 @@ TINY = 1e-30
 # Shares of MODEL_STD carried by the slow and the fast element and as white noise, and the relative error of the table's
 # resistances (spread of new cells and ageing between checks; [K] 10..20 % is what pack makers accept at goods inward).
 SLOW_SHARE = 1.0
-FAST_SHARE = 0.25
-ERROR_SHARE = 1.0
+FAST_SHARE = 1.0
+ERROR_SHARE = 2.0
 ERROR_TIME_S = 7200.0
 ERROR_SOC = 0.1
-RESISTANCE_ERROR = 0.1
+RESISTANCE_ERROR = 0.15
 WHITE_TIME_S = 2.0  # model errors faster than the fast element: correlated about so long
 HYSTERESIS_ERROR = 0.5  # the one-state model in part of its loop: standard deviation that h tends to
 SOC_VAR_MAX = 1.0 / 12.0  # nothing known: equally likely anywhere between empty and full
@@ -273,9 +273,9 @@ def filter_step(step: Array, state: Array, work: Array, looked: Array) -> None:
             g_2 = slope * s2 + c22 + m * c2h + c2e
             g_h = slope * sh + c2h + m * hh + he
             g_e = slope * se + c2e + m * he + ee
-            fast_var = resistance_var * r1 * r1 + FAST_SHARE * model_var
+            fast_var = resistance_var * r1 * r1 + r0 * r0 * r0_var + FAST_SHARE * model_var
             white = 1.0 + 2.0 * tau1 / max(dt_s, 1e-3)
-            r = voltage_var + white * fast_var + r0 * r0 * r0_var + bend * bend
+            r = voltage_var + white * fast_var + bend * bend
             s = slope * g_s + g_2 + m * g_h + g_e + r
             predicted = ocv + m * h + instant_v + r0 * now_a + v1 + v2 + e
             residual = use * (y[yk + WORK.voltage_v * LANES] - predicted)

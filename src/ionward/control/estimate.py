@@ -14,7 +14,19 @@ import numpy as np
 
 from ionward._compile import njit
 from ionward.battery import tables
-from ionward.control.ekf import ERROR_SHARE, FAST_SHARE, LANES, SLOW_SHARE, SOC_VAR_MAX, STATE, STEP, WORK, decay, filter_step, look_up
+from ionward.control.ekf import (
+    ERROR_SHARE,
+    FAST_SHARE,
+    LANES,
+    SLOW_SHARE,
+    SOC_VAR_MAX,
+    STATE,
+    STEP,
+    WORK,
+    decay,
+    filter_step,
+    look_up,
+)
 from ionward.image.catalogue import Signal, record, rows
 from ionward.image.inputs import CHANNEL, Array
 from ionward.image.layout import Image, Size
@@ -290,7 +302,14 @@ def start_cell(parameters: Parameters, memory: EstimateMemory, k: int) -> None:
 
     # SOC error = -(v1 + v2 + M h + noise) / slope, with the slope over the whole span that these errors allow.
     rest_v = work[c, WORK.voltage_v, lane] - r0 * now_a
-    noise_var = p["voltage_noise_v"] ** 2 + FAST_SHARE * model_var + r1 * r1 * current_a2 + (0.1 * r0 * now_a) ** 2 + r0 * r0 * now_var + 1e-8
+    noise_var = (
+        p["voltage_noise_v"] ** 2
+        + FAST_SHARE * model_var
+        + r1 * r1 * current_a2
+        + (0.1 * r0 * now_a) ** 2
+        + r0 * r0 * now_var
+        + 1e-8
+    )
     var = noise_var + state[c, STATE.p_ee, lane] + state[c, STATE.p_22, lane] + half_v * half_v / 3.0
     std_v = math.sqrt(var)
     soc = soc_at_voltage(parameters.table, temperature_c, rest_v)

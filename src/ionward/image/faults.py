@@ -77,7 +77,7 @@ _CELLS = (
         meaning="A cell stands above the voltage its maker allows; lithium plates and the cell can catch fire.",
         action="Stop charging. Have the charger and the cell named here checked before charging again.",
         dtc=0x1A0100, requirement="SR-001", relative_to="cell_voltage_max_v", blocks="charge",
-        warning=Level(0.015, -0.005, 3, 0.1), fault=Level(0.03, -0.02, 3, 0.05), critical=Level(0.08, 0.0, 2, 0.02),
+        warning=Level(0.015, -0.005, 3, 0.1), fault=Level(0.03, -0.005, 3, 0.05), critical=Level(0.08, 0.0, 2, 0.02),
     ),
     Fault(
         id="cell_undervoltage", name="Cell undervoltage", unit="V", scope="cell", direction="below",

@@ -129,7 +129,7 @@ class Simulation:
         image = self.bms.image
         chunk = max(1, round(CHUNK_S / self.cycle_s))
         watches = new_watches(len(self.checks))
-        set_watches(self.checks, watches, self.cycle_s)
+        set_watches(self.checks, watches, self.cycle_s, self.ticks * self.cycle_s)
         changes = np.zeros((len(CHANGE), CHANGES_MAX))
         changes[CHANGE.state] = -1.0
         self.command = new_command()
@@ -238,6 +238,7 @@ class Simulation:
         pending = list(self.actions)
         chunk = bench.words.shape[0]
         done = 0
+        run_ticks(bench, 0)  # compiling takes a while the first time: no part of the run
         began = time.perf_counter()
         if recorder is not None:
             recorder.begin(self.bms)

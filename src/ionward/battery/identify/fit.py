@@ -16,11 +16,10 @@ from ionward.battery.identify.runs import Run
 Array = npt.NDArray[np.float64]
 
 TEMPERATURES_C = np.arange(-30.0, 61.0, 10.0)
-CIRCUIT_SOCS = np.array(
-    [0, 0.02, 0.04, 0.06, 0.08, 0.1, 0.13, 0.16, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6]
-    + [0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0]
+CIRCUIT_SOCS = np.concatenate(([0, 0.02, 0.04, 0.06, 0.08, 0.1, 0.13, 0.16], np.linspace(0.2, 1.0, 17)))
+OCV_SOCS = np.concatenate(
+    (np.arange(0, 0.1, 0.005), np.arange(0.1, 0.95, 0.02), np.arange(0.96, 1.001, 0.005))
 )
-OCV_SOCS = np.concatenate((np.arange(0, 0.1, 0.005), np.arange(0.1, 0.95, 0.02), np.arange(0.96, 1.001, 0.005)))
 POSITIVE = ("hysteresis", "r0", "r1", "tau1", "r2", "tau2")
 
 
@@ -39,7 +38,7 @@ class Stiffness:
     ocv_temperature_v: float = 0.003  # change of the OCV from one temperature knot to the next
     ocv_knee: float = 0.006  # the same, as an error in SOC: matters in the knee
     slope_min_v: float = 0.02  # rise of the OCV over the whole SOC range below which it is pushed up
-    slope_std_v: float = 0.0001  # how hard, at one knot
+    slope_std_v: float = 0.001  # how hard, at one knot
 
 
 @dataclass
@@ -69,7 +68,7 @@ class Layout:
         """Indices of a block, in its shape."""
         shape = self.shapes[name]
         first = self.first[BLOCKS.index(name)]
-        return (first + np.arange(int(np.prod(shape)))).reshape(shape)
+        return np.asarray(first + np.arange(int(np.prod(shape)))).reshape(shape)
 
 
 def fit_runs(
@@ -77,7 +76,7 @@ def fit_runs(
     start: dict[str, Array],
     capacity_ah: float,
     stiffness: Stiffness,
-    iterations: int = 25,
+    iterations: int = 40,
     progress: Callable[[int, float], None] | None = None,
 ) -> Fit:
     """Fit all parameters to all runs.
@@ -100,6 +99,7 @@ def fit_runs(
     damping = 1e-3
     best, jtj, jtr = _evaluate(runs, blocks, x, layout, capacity_ah, prior, stiffness)
     costs = [best]
+    small = 0
     for iteration in range(iterations):
         for _ in range(6):
             matrix = jtj + damping * np.diag(np.diag(jtj))
@@ -120,11 +120,13 @@ def fit_runs(
         costs.append(best)
         if progress is not None:
             progress(iteration + 1, best)
-        if gain < 2e-4:
+        small = small + 1 if gain < 3e-4 else 0
+        if small == 2:
             break
     _evaluate(runs, blocks, x, layout, capacity_ah, prior, stiffness)
     values = {
-        name: np.exp(x[layout.index(name)]) if name in (*POSITIVE, "rate") else x[layout.index(name)] for name in BLOCKS
+        name: np.exp(x[layout.index(name)]) if name in (*POSITIVE, "rate") else x[layout.index(name)]
+        for name in BLOCKS
     }
     soc = [_soc(run, values["offset"][n], values["start"][n], capacity_ah) for n, run in enumerate(runs)]
     return Fit(values, capacity_ah, [b[RUN.predicted_v].copy() for b in blocks], soc, costs)
@@ -186,7 +188,8 @@ def _evaluate(
 
 
 class Prior:
-    """What is believed before the data: tables are smooth, and near their start values where nothing was measured.
+    """What is believed before the data: tables are smooth, and near their start values where nothing was
+    measured.
 
     Every belief is one linear row: (row @ x - target) / std.
     """
@@ -226,10 +229,12 @@ class Prior:
             self.vector[index] += weights * target
             self.constant += target * target
 
-    def _is(self, index: int, target: float, std: float) -> None:
+    def _is(self, index: int | np.int64, target: float, std: float) -> None:
         self.rows.append((np.array([index]), np.array([1 / std]), target / std))
 
-    def _bends(self, index: npt.NDArray[np.int64], at: Array, std: float, targets: Array | None = None) -> None:
+    def _bends(
+        self, index: npt.NDArray[np.int64], at: Array, std: float, targets: Array | None = None
+    ) -> None:
         for k in range(1, len(index) - 1):
             w = (at[k] - at[k - 1]) / (at[k + 1] - at[k - 1])
             weights = np.array([-(1 - w), 1.0, -w]) / std
@@ -246,7 +251,7 @@ class Prior:
             slope = np.abs(np.gradient(curve, OCV_SOCS))
             share = (OCV_SOCS[1:-1] - OCV_SOCS[:-2]) / (OCV_SOCS[2:] - OCV_SOCS[:-2])
             bends = curve[1:-1] - (1 - share) * curve[:-2] - share * curve[2:]
-            free = s.ocv_soc_v + 0.5 * maximum_filter1d(np.abs(bends), 5)
+            free = s.ocv_soc_v + 0.25 * maximum_filter1d(np.abs(bends), 5)
             for k, (w, bend, std) in enumerate(zip(share, bends, free, strict=True)):
                 weights = np.array([-(1 - w), 1.0, -w]) / std
                 self.rows.append((index[j, k : k + 3], weights, bend / std))
