@@ -108,8 +108,9 @@ def print_cell(cell: CellModel, console: Console) -> None:
     sheet = cell.data_sheet
     console.print(f"[bold]{cell.name}[/bold]  {cell.title}")
     console.print(
-        f"{sheet.nominal_capacity_ah:g} Ah nominal, {cell.capacity.reference_ah:g} Ah measured (defines SOC); "
-        f"{sheet.voltage_min_v:g}..{sheet.voltage_max_v:g} V; charge {sheet.charge_current_max_a:g} A "
+        f"{sheet.nominal_capacity_ah:g} Ah nominal, {cell.capacity.reference_ah:g} Ah measured "
+        f"(defines SOC); {sheet.voltage_min_v:g}..{sheet.voltage_max_v:g} V; "
+        f"charge {sheet.charge_current_max_a:g} A "
         f"({sheet.charge_temperature_min_c:g}..{sheet.charge_temperature_max_c:g} °C), discharge "
         f"{sheet.discharge_current_max_a:g} A "
         f"({sheet.discharge_temperature_min_c:g}..{sheet.discharge_temperature_max_c:g} °C)"
