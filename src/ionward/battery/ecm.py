@@ -2,12 +2,12 @@
 
 Current is positive when charging:
 
-    v  = OCV(soc, T) + H(soc, T) h + M0 sgn(i) + R0 i + v1 + v2
-    v1' = a v1 + (1 - a) R1 i,  a = exp(-dt / tau1)        (exact for a current that is constant over dt; v2 alike)
+    v   = OCV(soc, T) + H(soc, T) h + M0 sgn(i) + R0 i + v1 + v2
+    v1' = a v1 + (1 - a) R1 i,  a = exp(-dt / tau1)    exact for a current that is constant over dt; v2 alike
     h'  = e h + (1 - e) sgn(i), e = exp(-|i| gamma dt / Q)
 
-The hysteresis state follows G. L. Plett, Battery Management Systems, vol. I, section 2.8 (one-state model with an
-instantaneous part M0). Identification, twin and estimator share these functions.
+The hysteresis state follows G. L. Plett, Battery Management Systems, vol. I, section 2.8 (one-state model
+with an instantaneous part M0). Identification, twin and estimator share these functions.
 """
 
 from __future__ import annotations
@@ -57,7 +57,10 @@ def lookup(table: Array, soc: float, temperature_c: float, out: Array) -> None:
     w11 = wt * ws
     for p in range(_PARAMETERS):
         out[p] = (
-            w00 * table[t, s, p] + w01 * table[t, s + 1, p] + w10 * table[t + 1, s, p] + w11 * table[t + 1, s + 1, p]
+            w00 * table[t, s, p]
+            + w01 * table[t, s + 1, p]
+            + w10 * table[t + 1, s, p]
+            + w11 * table[t + 1, s + 1, p]
         )
 
 
@@ -72,7 +75,9 @@ def sign(current_a: float) -> float:
 
 
 @njit
-def step(parameters: Array, state: Array, current_a: float, dt_s: float, capacity_ah: float, rate: float) -> None:
+def step(
+    parameters: Array, state: Array, current_a: float, dt_s: float, capacity_ah: float, rate: float
+) -> None:
     """Advance `state` by `dt_s` under a current that is constant meanwhile.
 
     Args:

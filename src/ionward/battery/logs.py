@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import median_filter
 
-from ionward.battery.cell import CellModel
+from ionward.battery.cell import CellModel, DataSheet
 from ionward.battery.log_columns import NAMES, Conversion, assign, parse_mapping
 from ionward.battery.log_files import extra_numbers, numbers, read_table
 from ionward.errors import UserError
@@ -54,7 +54,9 @@ class LogIssues:
         if self.repeated_times:
             out.append(f"{self.repeated_times} rows repeat the time of the row after them: dropped")
         if self.wild_reference_rows:
-            out.append(f"{self.wild_reference_rows} rows belong to stretches in which soc_ref leaves 0..1: not used")
+            out.append(
+                f"{self.wild_reference_rows} rows belong to stretches in which soc_ref leaves 0..1: not used"
+            )
         if self.gaps:
             out.append(f"{self.gaps} gaps, the longest {self.longest_gap_s:.1f} s")
         return out
@@ -97,11 +99,6 @@ class Log:
     def valid(self) -> npt.NDArray[np.bool_]:
         """Rows that have current and voltage."""
         return np.isfinite(self.current_a) & np.isfinite(self.voltage_v)
-
-    @property
-    def sign_is_reversed(self) -> bool:
-        """Whether the current seems to be positive on discharge: voltage falls whenever it rises."""
-        return _sign_is_reversed(self)
 
     def rows(self, select: slice | npt.NDArray[np.bool_]) -> Log:
         """The log of some rows alone."""
@@ -173,13 +170,18 @@ def check_against_cell(log: Log, cell: CellModel, cells_in_series: int = 1) -> N
     Raises:
         UserError: mV given as V, mA given as A, another number of cells, or a current positive on discharge.
     """
-    sheet = cell.data_sheet
+    name = f"{cells_in_series} x {cell.name}" if cells_in_series > 1 else cell.name
+    check_against_sheet(log, cell.data_sheet, name, cells_in_series)
+
+
+def check_against_sheet(log: Log, sheet: DataSheet, name: str, cells_in_series: int = 1) -> None:
+    """As `check_against_cell`, with the data sheet alone."""
     _check_scale(
         log,
         sheet.voltage_max_v * cells_in_series,
         max(sheet.charge_current_pulse_a, sheet.discharge_current_pulse_a),
-        cell.capacity.reference_ah,
-        f"{cells_in_series} x {cell.name}" if cells_in_series > 1 else cell.name,
+        sheet.nominal_capacity_ah,
+        name,
     )
 
 
@@ -200,7 +202,11 @@ def _clean(
     if (steps < 0).any():
         at = rows[int(np.argmax(steps < 0)) + 1]
         restarts = [c for c in ("cycle", "op", "step", "run") if c in extras]
-        hint = f"it restarts for each '{restarts[0]}': give one at a time" if restarts else "sort or split the log"
+        hint = (
+            f"it restarts for each '{restarts[0]}': give one at a time"
+            if restarts
+            else "sort or split the log"
+        )
         raise UserError(
             f"{source}: time runs backwards at row {at + 1} ({time[at - 1]:g} s, then {time[at]:g} s), "
             f"{int((steps < 0).sum())} times in all: {hint}"

@@ -16,11 +16,10 @@ from ionward.battery.identify.runs import Run
 Array = npt.NDArray[np.float64]
 
 TEMPERATURES_C = np.arange(-30.0, 61.0, 10.0)
-CIRCUIT_SOCS = np.array(
-    [0, 0.02, 0.04, 0.06, 0.08, 0.1, 0.13, 0.16, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6]
-    + [0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0]
+CIRCUIT_SOCS = np.concatenate(([0, 0.02, 0.04, 0.06, 0.08, 0.1, 0.13, 0.16], np.linspace(0.2, 1.0, 17)))
+OCV_SOCS = np.concatenate(
+    (np.arange(0, 0.1, 0.005), np.arange(0.1, 0.95, 0.02), np.arange(0.96, 1.001, 0.005))
 )
-OCV_SOCS = np.concatenate((np.arange(0, 0.1, 0.005), np.arange(0.1, 0.95, 0.02), np.arange(0.96, 1.001, 0.005)))
 POSITIVE = ("hysteresis", "r0", "r1", "tau1", "r2", "tau2")
 
 
@@ -30,16 +29,19 @@ class Stiffness:
 
     noise_v: float = 0.06  # model error of one second of data; large because neighbouring errors are alike
     soc: float = 0.06  # bend of a logarithm over SOC
-    temperature: float = 0.10  # bend of a logarithm over 1/T
-    absolute: float = 1.5  # distance of a logarithm from the start value
+    temperature: float = 0.05  # bend of a logarithm over 1/T
+    absolute: float = 1.0  # distance of a logarithm from the start value
     tau: float = 0.5  # the same for time constants, which must stay apart
-    hysteresis_temperature: float = 0.1  # change of its logarithm from one temperature knot to the next
-    hysteresis_absolute: float = 0.5
+    hysteresis_temperature: float = 0.07  # change of its logarithm from one temperature knot to the next
+    hysteresis_absolute: float = 0.35
     ocv_soc_v: float = 0.0005  # bend of the OCV over SOC where the start value has none
     ocv_temperature_v: float = 0.003  # change of the OCV from one temperature knot to the next
     ocv_knee: float = 0.006  # the same, as an error in SOC: matters in the knee
-    slope_min_v: float = 0.02  # rise of the OCV over the whole SOC range below which it is pushed up
-    slope_std_v: float = 0.0001  # how hard, at one knot
+    slope_min_v: float = 0.02  # rise of the OCV over the whole SOC range below which it is pushed up,
+    slope_share: float = 0.2  # or this share of the rise that the start value has there,
+    slope_std_v: float = 0.003  # how hard, at one knot
+    activation_min_k: float = 600.0  # resistances fall with temperature at least like exp(this / T),
+    activation_std: float = 0.05  # how hard, in the logarithm
 
 
 @dataclass
@@ -69,7 +71,7 @@ class Layout:
         """Indices of a block, in its shape."""
         shape = self.shapes[name]
         first = self.first[BLOCKS.index(name)]
-        return (first + np.arange(int(np.prod(shape)))).reshape(shape)
+        return np.asarray(first + np.arange(int(np.prod(shape)))).reshape(shape)
 
 
 def fit_runs(
@@ -77,7 +79,7 @@ def fit_runs(
     start: dict[str, Array],
     capacity_ah: float,
     stiffness: Stiffness,
-    iterations: int = 25,
+    iterations: int = 40,
     progress: Callable[[int, float], None] | None = None,
 ) -> Fit:
     """Fit all parameters to all runs.
@@ -100,6 +102,7 @@ def fit_runs(
     damping = 1e-3
     best, jtj, jtr = _evaluate(runs, blocks, x, layout, capacity_ah, prior, stiffness)
     costs = [best]
+    small = 0
     for iteration in range(iterations):
         for _ in range(6):
             matrix = jtj + damping * np.diag(np.diag(jtj))
@@ -120,11 +123,13 @@ def fit_runs(
         costs.append(best)
         if progress is not None:
             progress(iteration + 1, best)
-        if gain < 2e-4:
+        small = small + 1 if gain < 3e-4 else 0
+        if small == 2:
             break
     _evaluate(runs, blocks, x, layout, capacity_ah, prior, stiffness)
     values = {
-        name: np.exp(x[layout.index(name)]) if name in (*POSITIVE, "rate") else x[layout.index(name)] for name in BLOCKS
+        name: np.exp(x[layout.index(name)]) if name in (*POSITIVE, "rate") else x[layout.index(name)]
+        for name in BLOCKS
     }
     soc = [_soc(run, values["offset"][n], values["start"][n], capacity_ah) for n, run in enumerate(runs)]
     return Fit(values, capacity_ah, [b[RUN.predicted_v].copy() for b in blocks], soc, costs)
@@ -185,8 +190,25 @@ def _evaluate(
     return cost, jtj, jtr
 
 
+Rise = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Array, float]
+
+
+def _ocv_rises(index: npt.NDArray[np.int64], start: Array, s: Stiffness) -> Rise:
+    """Steps of the OCV from knot to knot, each with its least rise."""
+    low, high = index[:, :-1].ravel(), index[:, 1:].ravel()
+    floor = np.tile(s.slope_min_v * np.diff(OCV_SOCS), index.shape[0])
+    return low, high, np.maximum(floor, s.slope_share * (start[high] - start[low])), s.slope_std_v
+
+
+def _resistance_rises(index: npt.NDArray[np.int64], s: Stiffness) -> Rise:
+    """Steps of a resistance's logarithm from a warmer knot to the colder one."""
+    least = s.activation_min_k * -np.diff(1 / (TEMPERATURES_C + 273.15))
+    return index[1:].ravel(), index[:-1].ravel(), np.repeat(least, index.shape[1]), s.activation_std
+
+
 class Prior:
-    """What is believed before the data: tables are smooth, and near their start values where nothing was measured.
+    """What is believed before the data: tables are smooth, and near their start values where nothing was
+    measured.
 
     Every belief is one linear row: (row @ x - target) / std.
     """
@@ -194,14 +216,14 @@ class Prior:
     def __init__(self, layout: Layout, start: Array, runs: Sequence[Run], stiffness: Stiffness) -> None:
         self.rows: list[tuple[npt.NDArray[np.int64], Array, float]] = []
         s = stiffness
-        self.stiffness = s
-        self.ocv_index = layout.index("ocv")
+        self.rises = [_ocv_rises(layout.index("ocv"), start, s)]
+        self.rises += [_resistance_rises(layout.index(name), s) for name in ("r0", "r1", "r2")]
         inverse = 1 / (TEMPERATURES_C + 273.15)
         for name in POSITIVE:
             index = layout.index(name)
             tau = name.startswith("tau")
             for j in range(index.shape[0]):
-                self._bends(index[j], CIRCUIT_SOCS, s.soc * 0.5 if tau else s.soc)
+                self._bends(index[j], CIRCUIT_SOCS, s.soc * 0.5 if tau or name == "hysteresis" else s.soc)
             for m in range(index.shape[1]):
                 column = index[:, m]
                 if name == "hysteresis":
@@ -226,10 +248,12 @@ class Prior:
             self.vector[index] += weights * target
             self.constant += target * target
 
-    def _is(self, index: int, target: float, std: float) -> None:
+    def _is(self, index: int | np.int64, target: float, std: float) -> None:
         self.rows.append((np.array([index]), np.array([1 / std]), target / std))
 
-    def _bends(self, index: npt.NDArray[np.int64], at: Array, std: float, targets: Array | None = None) -> None:
+    def _bends(
+        self, index: npt.NDArray[np.int64], at: Array, std: float, targets: Array | None = None
+    ) -> None:
         for k in range(1, len(index) - 1):
             w = (at[k] - at[k - 1]) / (at[k + 1] - at[k - 1])
             weights = np.array([-(1 - w), 1.0, -w]) / std
@@ -246,7 +270,7 @@ class Prior:
             slope = np.abs(np.gradient(curve, OCV_SOCS))
             share = (OCV_SOCS[1:-1] - OCV_SOCS[:-2]) / (OCV_SOCS[2:] - OCV_SOCS[:-2])
             bends = curve[1:-1] - (1 - share) * curve[:-2] - share * curve[2:]
-            free = s.ocv_soc_v + 0.5 * maximum_filter1d(np.abs(bends), 5)
+            free = s.ocv_soc_v + 0.25 * maximum_filter1d(np.abs(bends), 5)
             for k, (w, bend, std) in enumerate(zip(share, bends, free, strict=True)):
                 weights = np.array([-(1 - w), 1.0, -w]) / std
                 self.rows.append((index[j, k : k + 3], weights, bend / std))
@@ -261,18 +285,15 @@ class Prior:
         product = self.matrix @ x
         cost = 0.5 * float(x @ product - 2 * self.vector @ x + self.constant)
         matrix, gradient = self.matrix.copy(), product - self.vector
-        # The OCV rises: where a step falls short of the least rise, it is pushed (only while it does).
-        low, high = self.ocv_index[:, :-1].ravel(), self.ocv_index[:, 1:].ravel()
-        least = np.tile(self.stiffness.slope_min_v * np.diff(OCV_SOCS), self.ocv_index.shape[0])
-        short = (x[high] - x[low] - least) / self.stiffness.slope_std_v
-        short = np.minimum(short, 0.0)
-        on = short < 0
-        scale = 1 / self.stiffness.slope_std_v
-        np.add.at(gradient, high[on], scale * short[on])
-        np.add.at(gradient, low[on], -scale * short[on])
-        for a, b in zip(low[on], high[on], strict=True):
-            matrix[a, a] += scale**2
-            matrix[b, b] += scale**2
-            matrix[a, b] -= scale**2
-            matrix[b, a] -= scale**2
-        return matrix, gradient, cost + 0.5 * float(short @ short)
+        for low, high, least, std in self.rises:
+            # Where a step falls short of the least rise, it is pushed up (only while it does).
+            short = np.minimum((x[high] - x[low] - least) / std, 0.0)
+            on = short < 0
+            np.add.at(gradient, high[on], short[on] / std)
+            np.add.at(gradient, low[on], -short[on] / std)
+            for i, j in ((low, low), (high, high)):
+                np.add.at(matrix, (i[on], j[on]), 1 / std**2)
+            for i, j in ((low, high), (high, low)):
+                np.add.at(matrix, (i[on], j[on]), -1 / std**2)
+            cost += 0.5 * float(short @ short)
+        return matrix, gradient, cost

@@ -1,9 +1,10 @@
 """The compiled heart of identification: residuals and normal equations of the cell model over one run.
 
-All parameters stand in one vector; what is positive stands as its logarithm. Sensitivities to the parameters at the
-grid's corners are exact for OCV, hysteresis voltage and R0, and local for the RC pairs (a pair's voltage is taken as
-proportional to its resistance here and now, and the sensitivity to the time constant runs as a third filter). That is
-enough for Gauss-Newton: the residuals themselves are those of the exact model.
+All parameters stand in one vector; what is positive stands as its logarithm. Sensitivities to the
+parameters at the grid's corners are exact for OCV, hysteresis voltage and R0, and local for the RC pairs (a
+pair's voltage is taken as proportional to its resistance here and now, and the sensitivity to the time
+constant runs as a third filter). That is enough for Gauss-Newton: the residuals themselves are those of the
+exact model.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ Index = npt.NDArray[np.int64]
 RunColumns = namedtuple(
     "RunColumns",
     [
-        "dt_s", "mean_current_a", "current_a", "voltage_v", "weight", "temperature_index", "temperature_weight",
-        "circuit_index", "circuit_weight", "ocv_index", "ocv_weight", "ocv_width", "soc_per_offset", "predicted_v",
+        "dt_s", "mean_current_a", "current_a", "voltage_v", "weight", "temperature_index",
+        "temperature_weight", "circuit_index", "circuit_weight", "ocv_index", "ocv_weight", "ocv_width",
+        "soc_per_offset", "predicted_v",
     ],
 )  # fmt: skip
 RUN_COLUMNS = len(RunColumns._fields)
@@ -87,7 +89,8 @@ def normal_equations(
         wt = run[6, k]
         m = int(run[7, k])
         ws = run[8, k]
-        # Hysteresis voltage, R0, R1, tau1, R2, tau2: bilinear in the values themselves, as the tables are later.
+        # Hysteresis voltage, R0, R1, tau1, R2, tau2: bilinear in the values themselves, as the tables are
+        # later.
         n = 0
         for p in range(6):
             base = start[1 + p]

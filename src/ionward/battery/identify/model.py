@@ -1,4 +1,4 @@
-"""From fitted parameters to a cell model: monotone branches, model error by SOC and temperature, fit figures."""
+"""From fitted parameters to a cell model: monotone branches, model error, fit figures."""
 
 from __future__ import annotations
 
@@ -79,8 +79,9 @@ def hat_weights(values: Array, knots: Array) -> Array:
 def model_std(fit: Fit, runs: Sequence[Run]) -> Array:
     """Standard deviation of measured minus modelled voltage by temperature and SOC, V.
 
-    Squares of the residuals, weighted by time, are shared among the neighbouring knots. Bins with little data lean
-    on the mean of their temperature; temperatures without data take that of the nearest, enlarged.
+    Squares of the residuals, weighted by time, are shared among the neighbouring knots. Bins with little
+    data lean on the mean of their temperature; temperatures without data take that of the nearest,
+    enlarged.
     """
     squares = np.zeros((len(TEMPERATURES_C), len(CIRCUIT_SOCS)))
     seconds = np.zeros_like(squares)
@@ -94,9 +95,8 @@ def model_std(fit: Fit, runs: Sequence[Run]) -> Array:
     total = seconds.sum(axis=1)
     measured = total > 600
     mean = np.where(measured, squares.sum(axis=1) / np.maximum(total, 1e-9), np.nan)
-    nearest = np.flatnonzero(measured)[
-        np.abs(np.subtract.outer(np.arange(len(mean)), np.flatnonzero(measured))).argmin(1)
-    ]  # noqa: E501
+    known = np.flatnonzero(measured)
+    nearest = known[np.abs(np.subtract.outer(np.arange(len(mean)), known)).argmin(axis=1)]
     variance = np.empty_like(squares)
     for j in range(len(mean)):
         source = nearest[j]

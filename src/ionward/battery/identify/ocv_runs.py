@@ -14,13 +14,14 @@ from ionward.errors import UserError
 
 Array = npt.NDArray[np.float64]
 _SCRIPT = re.compile(r"^(?P<test>.*?)[_\- ]?(?:script|s)(?P<number>[1-4])$", re.IGNORECASE)
+BRANCH_S = 8000.0  # a branch counts at most as much as this many seconds of a drive cycle
 WHOLE = 0.6  # a phase that moves less than this share of the capacity is no branch
 QUIET_SHARE = 0.02  # of the largest current: below it the cell rests
 
 
 def by_script(logs: Sequence[Log]) -> tuple[dict[str, dict[int, Log]], list[Log]]:
-    """Split logs into groups of ESC scripts 1-4 (G. L. Plett: 1 slow discharge, 2 rest of it at 25 degC, 3 slow
-    charge, 4 rest of it at 25 degC) and those that stand alone.
+    """Split logs into groups of ESC scripts 1-4 (G. L. Plett: 1 slow discharge, 2 rest of it at 25 degC, 3
+    slow charge, 4 rest of it at 25 degC) and those that stand alone.
 
     Raises:
         UserError: a group lacks a script.
@@ -68,6 +69,7 @@ def _run(name: str, log: Log, temperature_c: float, soc: Array, hysteresis_start
     weight = row_weight(log.time_s)
     weight[~log.valid] = 0.0
     weight[0] = 0.0
+    weight *= min(1.0, BRANCH_S / max(float(weight.sum()), 1.0))
     temperature = log.temperature_c if log.temperature_c is not None else np.full(len(log), temperature_c)
     known = np.isfinite(temperature)
     temperature = np.interp(log.time_s, log.time_s[known], temperature[known])
@@ -88,7 +90,7 @@ def _run(name: str, log: Log, temperature_c: float, soc: Array, hysteresis_start
 
 
 def phases(log: Log, capacity_ah: float) -> list[tuple[int, slice]]:
-    """Slow charges (+1) and discharges (-1) in a log, each with the rest after it, that move most of the capacity."""
+    """Slow charges (+1) and discharges (-1) that move most of the capacity, each with the rest after it."""
     mean = mean_current(log)
     moved = counter_ah(log, mean)
     quiet = QUIET_SHARE * float(np.nanmax(np.abs(log.current_a)))
@@ -110,9 +112,9 @@ def phases(log: Log, capacity_ah: float) -> list[tuple[int, slice]]:
 def branch_runs(log: Log, temperature_c: float, capacity_ah: float) -> list[Run]:
     """Discharge and charge branches of one log.
 
-    A discharge starts full. The charge after it starts where that ended, and its counter is scaled so that it ends
-    full again if the cell rests at (nearly) the voltage of the start then: over the 20 hours of a C/20 charge the
-    offset of a tester's current adds up to percents.
+    A discharge starts full. The charge after it starts where that ended, and its counter is scaled so that
+    it ends full again if the cell rests at (nearly) the voltage of the start then: over the 20 hours of a
+    C/20 charge the offset of a tester's current adds up to percents.
     """
     name = log.source.rsplit(".", 1)[0]
     charge_a = float(np.nanmax(np.abs(log.current_a)))
@@ -131,7 +133,10 @@ def branch_runs(log: Log, temperature_c: float, capacity_ah: float) -> list[Run]
         else:
             begin = soc if number else 1.0 - moved[-1]
             full = 1.0 - begin
-            near = abs(part.voltage_v[-1] - float(np.nanmax(log.voltage_v))) < 0.03 * np.nanmax(log.voltage_v) / 4
+            near = (
+                abs(part.voltage_v[-1] - float(np.nanmax(log.voltage_v)))
+                < 0.03 * np.nanmax(log.voltage_v) / 4
+            )
             scale = full / moved[-1] if near and moved[-1] > 0 else 1.0
             std["offset_std_a"] = 0.03 * charge_a
             runs.append(_run(label, part, temperature_c, begin + moved * scale, -1.0, **std))

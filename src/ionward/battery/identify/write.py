@@ -10,18 +10,20 @@ from ionward.battery.cell import CellModel, Part
 _INTRO = """\
 {title}
 
-SOC, SOH and hysteresis are fractions; temperatures degC; resistances ohm; time constants s. Each row of a table is
-one temperature of `temperature_c`, each column one SOC of `soc`; between them the values are interpolated linearly.
-Voltage, current positive when charging: v = OCV + H h + M0 sgn(i) + R0 i + v1 + v2, where OCV is the mean of charge_v
-and discharge_v and H half their distance. Made by `ionward identify`; do not edit the numbers by hand."""
+SOC, SOH and hysteresis are fractions; temperatures degC; resistances ohm; time constants s. Each row of a
+table is one temperature of `temperature_c`, each column one SOC of `soc`; between them the values are
+interpolated linearly. Voltage, current positive when charging: v = OCV + H h + M0 sgn(i) + R0 i + v1 + v2,
+where OCV is the mean of charge_v and discharge_v and H half their distance. Made by `ionward identify`; do
+not edit the numbers by hand."""
 
 
 def cell_toml(cell: CellModel) -> str:
     """The text of a cell file; reading it gives the same model again."""
     intro = textwrap.indent(_INTRO.format(title=cell.title), "# ", lambda line: True).replace("# \n", "#\n")
     lines = [intro, ""]
-    for key in ("name", "title", "chemistry"):
-        lines.append(f"{key} = {json.dumps(getattr(cell, key), ensure_ascii=False)}")
+    lines += [
+        f"{k} = {json.dumps(getattr(cell, k), ensure_ascii=False)}" for k in ("name", "title", "chemistry")
+    ]
     for section in ("data_sheet", "capacity", "hysteresis", "thermal", "provenance", "ocv", "circuit"):
         lines += ["", f"[{section}]", *_part(getattr(cell, section))]
     for result in cell.fit:

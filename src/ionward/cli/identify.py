@@ -1,0 +1,159 @@
+"""`ionward identify`: a cell model from measured logs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ionward.battery.identify import CellDescription, identify, read_description
+from ionward.battery.identify.ambient import parse_temperatures
+from ionward.battery.identify.description import like
+from ionward.battery.identify.plots import save_plots
+from ionward.battery.identify.write import cell_toml
+from ionward.battery.library import load_cell
+from ionward.battery.logs import Log, parse_mapping, read_log
+from ionward.cli.cells import fit_table
+from ionward.errors import UserError
+
+SPREAD = ("--ocv", "--dynamic", "--map", "--temperature")
+
+
+def spread_values(arguments: Sequence[str], options: Sequence[str] = SPREAD) -> list[str]:
+    """Repeat an option before each of its values: `--ocv a b` becomes `--ocv a --ocv b`.
+
+    The command line parser takes one value per option; shells expand `--ocv *.parquet` to many.
+    """
+    out: list[str] = []
+    current = ""
+    fresh = False
+    for argument in arguments:
+        if argument.startswith("--"):
+            current = argument if argument in options else ""
+            fresh = True
+            out.append(argument)
+        elif current and not fresh:
+            out += [current, argument]
+        else:
+            out.append(argument)
+            fresh = False
+    return out
+
+
+class SpreadCommand(typer.core.TyperCommand):
+    """A command whose options in `SPREAD` take several values after one name."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """Repeat the option names, then parse as usual."""
+        return super().parse_args(ctx, spread_values(args))
+
+
+def identify_command(
+    ocv: Annotated[
+        list[str], typer.Option("--ocv", help="Slow charge and discharge logs, several after one --ocv.")
+    ],
+    dynamic: Annotated[list[str], typer.Option("--dynamic", help="Drive cycle or pulse logs, several.")],
+    out: Annotated[Path, typer.Option("--out", help="Cell file to write.")],
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name of the cell; default: that of the file.")
+    ] = None,
+    title: Annotated[str | None, typer.Option("--title", help="One line that says what the cell is.")] = None,
+    chemistry: Annotated[
+        str | None, typer.Option("--chemistry", help="NMC, NCA, LFP, LMO, LCO or LTO.")
+    ] = None,
+    capacity_ah: Annotated[
+        float | None, typer.Option("--capacity-ah", help="Capacity that defines SOC.")
+    ] = None,
+    data_sheet: Annotated[
+        Path | None, typer.Option("--data-sheet", help="Description of the cell (TOML).")
+    ] = None,
+    like_cell: Annotated[
+        str | None, typer.Option("--like", help="Take the data sheet of this library cell.")
+    ] = None,
+    temperature: Annotated[
+        list[str] | None, typer.Option("--temperature", help="FILE=DEGREES, several.")
+    ] = None,
+    mapping: Annotated[list[str] | None, typer.Option("--map", help="NAME=COLUMN, several.")] = None,
+    plots: Annotated[Path | None, typer.Option("--plots", help="Folder for pictures of the fit.")] = None,
+) -> None:
+    """Make a cell model from measured OCV and dynamic logs, and report how well it fits."""
+    console = Console()
+    description = _description(name or out.stem, title, chemistry, capacity_ah, data_sheet, like_cell)
+    columns = parse_mapping(mapping or [])
+    degrees = parse_temperatures(temperature or [])
+    with Progress(
+        TextColumn("{task.description:24}"), BarColumn(), TimeElapsedColumn(), console=console, transient=True
+    ) as progress:
+        task = progress.add_task("read logs", total=1.0)
+        slow, fast = _read_all(ocv, columns), _read_all(dynamic, columns)
+        result = identify(
+            slow,
+            fast,
+            description,
+            degrees,
+            lambda step, share: progress.update(task, description=step, completed=share),
+        )
+    for log in (*slow, *fast):
+        for line in log.issues.lines():
+            console.print(f"{log.source}: {line}", style="yellow")
+    for note in result.notes:
+        console.print(note, style="dim")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(cell_toml(result.cell), encoding="utf-8")
+    console.print(fit_table(result.cell))
+    for line in result.cell.provenance.not_measured:
+        console.print(f"Not measured: {line}", style="yellow")
+    if plots is not None:
+        files = save_plots(result, plots)
+        console.print(f"{len(files)} pictures in {plots}")
+    console.print(f"Cell model: {out}")
+
+
+def _read_all(patterns: Sequence[str], columns: dict[str, str]) -> list[Log]:
+    """All logs; every unreadable one is named at once."""
+    logs: list[Log] = []
+    problems: list[str] = []
+    for pattern in patterns:
+        for path in _matching(pattern):
+            try:
+                logs.append(read_log(path, columns))
+            except UserError as error:
+                problems.extend(error.problems)
+    if problems:
+        raise UserError(*problems)
+    return logs
+
+
+def _matching(pattern: str) -> list[Path]:
+    """Files that match, for shells that leave patterns alone; the pattern itself where none does."""
+    path = Path(pattern)
+    if path.exists() or not set("*?[") & set(path.name) or not path.parent.is_dir():
+        return [path]
+    return sorted(path.parent.glob(path.name)) or [path]
+
+
+def _description(
+    name: str,
+    title: str | None,
+    chemistry: str | None,
+    capacity_ah: float | None,
+    data_sheet: Path | None,
+    like_cell: str | None,
+) -> CellDescription:
+    changes = {"title": title, "chemistry": chemistry, "capacity_ah": capacity_ah}
+    changes = {key: value for key, value in changes.items() if value is not None}
+    if data_sheet is not None and like_cell is not None:
+        raise UserError("--data-sheet and --like exclude each other: give one")
+    if data_sheet is not None:
+        found = read_description(data_sheet)
+        return CellDescription.model_validate({**found.model_dump(), "name": name, **changes})
+    if like_cell is not None:
+        return like(load_cell(like_cell), name=name, **changes)
+    raise UserError(
+        "the walls of the cell are needed: give --data-sheet FILE (see docs/cells.md), "
+        "or --like NAME for those of a library cell"
+    )
