@@ -15,9 +15,9 @@ Grid = list[list[float]]  # [temperature, soc]
 
 
 class Part(BaseModel):
-    """A part of a description: unknown keys are errors, values do not change."""
+    """A part of a description: unknown keys, NaN and infinity are errors, values do not change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DataSheet(Part):

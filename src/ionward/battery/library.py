@@ -5,10 +5,14 @@ from __future__ import annotations
 import tomllib
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from ionward.battery.cell import CellModel
+from ionward.battery.cell_checks import cell_problems
+from ionward.battery.files import read_toml
+from ionward.battery.problems import did_you_mean, problems_of
 from ionward.errors import UserError
 
 
@@ -22,24 +26,22 @@ def load_cell(name: str, beside: Path | None = None) -> CellModel:
     """Load a cell by library name, or from a TOML file (a relative path is taken from the folder `beside`).
 
     Raises:
-        UserError: the name is unknown, or the file cannot be read or is not a cell model.
+        UserError: the name is unknown, or the file cannot be read or is not a sound cell model.
     """
     if name.endswith(".toml"):
         path = (beside or Path()) / name
-        if not path.is_file():
-            raise UserError(f"cell file {path} does not exist: check the path, it is taken from the pack file's folder")
-        return _parse(path.read_text(encoding="utf-8"), str(path))
+        return _checked(read_toml(path), str(path))
     if name not in names():
-        raise UserError(f"unknown cell '{name}': the library has {', '.join(names())}; or name a .toml file")
+        raise UserError(f"unknown cell '{name}'; {did_you_mean(name, names())} or a .toml file")
     text = (resources.files("ionward.battery") / "cells" / f"{name}.toml").read_text(encoding="utf-8")
-    return _parse(text, name)
+    return _checked(tomllib.loads(text), name)
 
 
-def _parse(text: str, where: str) -> CellModel:
+def _checked(values: dict[str, Any], where: str) -> CellModel:
     try:
-        return CellModel.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{where}: not valid TOML: {error}") from None
+        cell = CellModel.model_validate(values)
     except ValidationError as error:
-        lines = (f"{where}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise UserError(*lines) from None
+        raise UserError(*(p.line(where) for _, p in problems_of(error, CellModel, frozenset()))) from None
+    if problems := cell_problems(cell):
+        raise UserError(*(f"{where}: {problem}" for problem in problems))
+    return cell

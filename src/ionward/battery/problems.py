@@ -29,7 +29,9 @@ class Problem(NamedTuple):
     def line(self, file: str) -> str:
         """The problem as a line: file, key, value, what is wrong, what is allowed."""
         value = "" if self.value is None else f" value {show(self.value)}:"
-        return f"{file}: {self.key}:{value} {self.wrong}; {self.allowed}"
+        text = f"{file}: {self.key}:{value} {self.wrong}; {self.allowed}"
+        # A key in quotes can hold a line break: one problem stays one line.
+        return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
 
 
 def show(value: object) -> str:

@@ -7,7 +7,6 @@ there: the user's, else the profile's, else the one that follows from the cell's
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,6 +19,7 @@ from ionward.battery.connection import Contactors, DcLink, Fuse, Precharge
 from ionward.battery.cooling import Balancing, Cooling
 from ionward.battery.defaults import Values, merge, profile_defaults
 from ionward.battery.derived import is_derived, with_derived
+from ionward.battery.files import read_toml
 from ionward.battery.library import load_cell, names
 from ionward.battery.limits import Derating, FaultChange, Limits
 from ionward.battery.part import Count, Fraction, Positive, SystemPart
@@ -109,34 +109,6 @@ def load_system(path: Path | str, cell_model: CellModel | None = None, checks: I
     return system_from(user, file, Path(path).parent, cell_model, checks)
 
 
-def read_toml(path: Path) -> Values:
-    """Read a TOML file of the user.
-
-    Raises:
-        UserError: it does not exist, is a folder, is empty, is not UTF-8 or is not TOML.
-    """
-    if path.is_dir():
-        raise UserError(f"{path}: is a folder; name the .toml file in it")
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; check the path") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UserError(f"{path}: cannot be read: {reason}; check the path and its permissions") from None
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise UserError(f"{path}: is not UTF-8 text (line {line}); save it as UTF-8") from None
-    if not text.strip():
-        raise UserError(f"{path}: is empty; start from one of the examples")
-    try:
-        return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UserError(f"{path}: is not valid TOML: {error}") from None
-
-
 def system_from(
     user: Values, file: str, folder: Path, cell_model: CellModel | None, checks: Iterable[Check] = ()
 ) -> System:
@@ -204,15 +176,13 @@ def _cell_of(user: Values, folder: Path, problems: list[Problem]) -> CellModel |
     if name is None:
         return None  # validation tells that it is missing
     if not name.endswith(".toml") and name not in names():
-        known = ", ".join(names()) or "no cells"
-        problems.append(Problem("system.cell", name, "unknown cell", f"allowed: {known}, or a .toml file beside this"))
+        known = f"{did_you_mean(name, names())} or a .toml file beside this"
+        problems.append(Problem("system.cell", name, "unknown cell", known))
         return None
     try:
         return load_cell(name, folder)
     except UserError as error:
         problems += [Problem("system.cell", name, line, "correct the cell file") for line in error.problems]
-    except (OSError, ValueError) as error:
-        problems.append(Problem("system.cell", name, f"cannot be read: {error}", "allowed: a cell file in UTF-8"))
     return None
 
 

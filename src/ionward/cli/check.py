@@ -62,7 +62,8 @@ def _pack(summary: dict[str, Any]) -> Table:
     def window(low: float, high: float, unit: str) -> str:
         return f"{low:g} … {high:g} {unit}"
 
-    cells = f"{pack['cells_in_series']} in series ({pack['modules']} modules) x {pack['cells_in_parallel']} in parallel"
+    modules = f"{pack['modules']} module{'s' if pack['modules'] > 1 else ''}"
+    cells = f"{pack['cells_in_series']} in series ({modules}) x {pack['cells_in_parallel']} in parallel"
     return _facts(
         "Pack",
         [

@@ -15,7 +15,7 @@ from ionward.image.parameters import MEASURE, Parameters
 from ionward.image.signals import (
     BAD,
     HELD,
-    HOLD_NONE,
+    HOLD_FAULT,
     MEASURED,
     STATE_FAULT,
     STATE_OPENING,
@@ -107,7 +107,7 @@ def sense(parameters: Parameters, image: Image, m: Array) -> None:
         fitted = 1.0
     m[SEQ.current_fitted] = fitted
     current_known = s["current_quality"] <= HELD and not math.isnan(s["current_a"])
-    complete = s["cells_usable"] >= cells and s["temperatures_usable"] >= cells
+    complete = s["cells_usable"] >= cells and not math.isnan(s["temperature_max_c"])
     complete = complete and (current_known or fitted == 0.0)
     complete = complete and m[SEQ.pack_v] > 0.0 and (m[SEQ.bus_fitted] == 0.0 or not math.isnan(m[SEQ.bus_v]))
     m[SEQ.complete] = 1.0 if complete else 0.0
@@ -188,7 +188,7 @@ def go(s: Any, m: Array, state: int, step: int, reason: int) -> None:
 def go_fault(s: Any, m: Array, command: Any, reason: int) -> None:
     """Enter the state fault with everything open. A reason of the sequence's own waits for a person."""
     drive(s, 0, 0, 0)
-    m[SEQ.own_fault] = 0.0 if reason == HOLD_NONE else 1.0
+    m[SEQ.own_fault] = 0.0 if reason == HOLD_FAULT else 1.0
     m[SEQ.acknowledged] = command["acknowledge_count"]
     go(s, m, STATE_FAULT, STEP_NONE, reason)
 

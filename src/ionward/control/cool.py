@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ionward._compile import njit
-from ionward.control.curves import ramp
+from ionward.control.shared import first_bad, ramp
 from ionward.image.catalogue import Signal, rows
 from ionward.image.inputs import Array
 from ionward.image.layout import Image, Size
@@ -70,8 +70,7 @@ def cool(parameters: Parameters, image: Image, memory: CoolMemory) -> None:
         s["pump"] = s["fan"] = s["heater"] = 0.0
         return
     _average_heat(p, s, image.cells, m, dt_s)
-    cells = image.cells.shape[1]
-    if not (s["temperatures_usable"] >= cells and s["temperature_min_c"] <= s["temperature_max_c"]):
+    if not (s["temperature_min_c"] <= s["temperature_max_c"]) or first_bad(image.cells[CELL.temperature_quality]) >= 0:
         m[COOL.cooling], m[COOL.heating] = 1.0, 0.0
         s["pump"] = s["fan"] = 1.0
         s["heater"] = 0.0

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ionward._compile import njit
-from ionward.control.curves import curve_factor
+from ionward.control.shared import curve_factor, first_bad
 from ionward.control.voltage_limit import (
     CHARGE,
     CHARGE_PULSE,
@@ -37,7 +37,6 @@ from ionward.image.inputs import Array
 from ionward.image.layout import Image, Size
 from ionward.image.parameters import CURVE, FAULTP, Parameters
 from ionward.image.signals import (
-    BAD,
     CELL,
     FAULT,
     HELD,
@@ -93,10 +92,13 @@ def limit(parameters: Parameters, command: Any, image: Image, memory: LimitMemor
     look_ahead(parameters, image, memory.voltage)
     from_measured_voltages(parameters, image, memory.voltage)
     _use_pulse_budget(parameters, image, memory)
+    unmeasured = first_bad(image.cells[CELL.quality])
+    if unmeasured < 0:
+        unmeasured = first_bad(image.cells[CELL.temperature_quality])
 
     own = memory.own
     for j in range(4):
-        current_a, rule, place = _slewed(parameters, command, image, memory, j)
+        current_a, rule, place = _slewed(parameters, command, image, memory, unmeasured, j)
         own[OWN.limit_a, j], own[OWN.rule, j], own[OWN.place, j] = current_a, rule, place
     for j in (CHARGE, DISCHARGE):
         if own[OWN.rule, j] == RULE_RATED and own[OWN.rule, CHARGE_PULSE + j] == RULE_PULSE:
@@ -140,11 +142,13 @@ def _budget(p: Any, continuous_a: float, pulse_a: float) -> float:
 
 
 @njit
-def _slewed(parameters: Parameters, command: Any, image: Image, memory: LimitMemory, j: int) -> tuple[float, int, int]:
+def _slewed(
+    parameters: Parameters, command: Any, image: Image, memory: LimitMemory, unmeasured: int, j: int
+) -> tuple[float, int, int]:
     """Limit `j` with its rule and place: lowered at once, raised no faster than the slew."""
     p = parameters.scalars[0]
     s = image.scalars[0]
-    current_a, rule, place = _lowest(parameters, command, image, memory, j)
+    current_a, rule, place = _lowest(parameters, command, image, memory, unmeasured, j)
     last = memory.own[OWN.limit_a, j]
     step = p["limit_slew_a_per_s"] * s["dt_s"]
     if not step > 0.0:
@@ -156,14 +160,16 @@ def _slewed(parameters: Parameters, command: Any, image: Image, memory: LimitMem
 
 
 @njit
-def _lowest(parameters: Parameters, command: Any, image: Image, memory: LimitMemory, j: int) -> tuple[float, int, int]:
+def _lowest(
+    parameters: Parameters, command: Any, image: Image, memory: LimitMemory, unmeasured: int, j: int
+) -> tuple[float, int, int]:
     """The lowest current of all rules, with the rule and the place that set it."""
     p = parameters.scalars[0]
     s = image.scalars[0]
     charging = j in (CHARGE, CHARGE_PULSE)
     rated = rated_current(p, j)
     best = (rated, RULE_RATED, -1)
-    best = _lower_by_measurement(image, best)
+    best = _lower_by_measurement(image, unmeasured, best)
     if j >= CHARGE_PULSE:
         best = _lower(best, _pulse_left(p, memory, j), RULE_PULSE, -1)
     worst = memory.voltage.worst
@@ -261,18 +267,13 @@ def _lower_by_soc(
 
 
 @njit
-def _lower_by_measurement(image: Image, best: tuple[float, int, int]) -> tuple[float, int, int]:
+def _lower_by_measurement(image: Image, unmeasured: int, best: tuple[float, int, int]) -> tuple[float, int, int]:
     """Nothing while the current, a cell voltage or a cell temperature is lost."""
     s = image.scalars[0]
-    cells = image.cells
     if s["current_quality"] > HELD or math.isnan(s["current_a"]):
         best = _lower(best, 0.0, RULE_MEASUREMENT, -1)
-    if s["cells_usable"] < cells.shape[1] or s["temperatures_usable"] < cells.shape[1]:
-        place = -1
-        for k in range(cells.shape[1]):
-            if place < 0 and (not cells[CELL.quality, k] < BAD or not cells[CELL.temperature_quality, k] < BAD):
-                place = k
-        best = _lower(best, 0.0, RULE_MEASUREMENT, place)
+    if unmeasured >= 0:
+        best = _lower(best, 0.0, RULE_MEASUREMENT, unmeasured)
     return best
 
 

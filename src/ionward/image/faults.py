@@ -77,7 +77,7 @@ _CELLS = (
         meaning="A cell stands above the voltage its maker allows; lithium plates and the cell can catch fire.",
         action="Stop charging. Have the charger and the cell named here checked before charging again.",
         dtc=0x1A0100, requirement="SR-001", relative_to="cell_voltage_max_v", blocks="charge",
-        warning=Level(0.015, -0.005, 3, 0.1), fault=Level(0.03, -0.02, 3, 0.05), critical=Level(0.08, 0.0, 2, 0.02),
+        warning=Level(0.015, -0.005, 3, 0.1), fault=Level(0.03, -0.005, 3, 0.05), critical=Level(0.08, 0.0, 2, 0.02),
     ),
     Fault(
         id="cell_undervoltage", name="Cell undervoltage", unit="V", scope="cell", direction="below",
@@ -208,7 +208,7 @@ _CURRENTS = (
         action="Have both current sensors checked.",
         dtc=0x1A2500, requirement="SR-025", relative_to="current_tolerance_a", factor=True,
         only_when=("current_redundant_a",),
-        warning=Level(1.0, 0.8, 5, 0.2), fault=Level(2.0, 1.0, 10, 1.0),
+        warning=Level(1.25, 1.0, 5, 0.2), fault=Level(2.0, 1.0, 10, 1.0),
     ),
     Fault(
         id="current_while_open", name="Current while contactors are open", unit="A", scope="channel",
@@ -389,7 +389,7 @@ _LOST = (
         "measurement still gets good ones in between: noise, a loose wire or a failing sensor.",
         action="Look at the measurements marked as held; check wiring and shielding.",
         dtc=0x1A4C00, requirement="SR-052", latching=False,
-        info=Level(0.2, 0.1, 1, 0.0), warning=Level(5.0, 2.0, 1, 2.0),
+        info=Level(1.0, 0.5, 1, 0.0), warning=Level(5.0, 2.0, 1, 2.0),
     ),
 )  # fmt: skip
 

@@ -85,7 +85,7 @@ IMAGE_SIGNALS = (
     Signal("temperature_min_sensor", "", "Sensor with the lowest temperature, -1 none", "i8", -1),
     Signal("temperature_max_sensor", "", "Sensor with the highest temperature, -1 none", "i8", -1),
     Signal("cells_usable", "", "Cell voltages that are good or held", "i8", 0),
-    Signal("temperatures_usable", "", "Cell temperatures that are good or held", "i8", 0),
+    Signal("temperatures_usable", "", "Temperature sensors that are good or held", "i8", 0),
     Signal("cell_samples", "", "Sweeps of the cell voltages with at least one new sample", "i8", 0),
     Signal("temperature_samples", "", "Sweeps of the temperatures with at least one new sample", "i8", 0),
     Signal("current_samples", "", "New samples of the pack current", "i8", 0),

@@ -85,10 +85,18 @@ def refusal(value: float, sample_s: float, now_s: float, cycle_s: float, limits:
     elapsed_s = max(sample_s - good_s, cycle_s)
     if not abs(value - history[HISTORY.good, k]) <= limits[MEASURE.rate_max, k] * elapsed_s:
         return REASON_RATE
+    # Frozen means that samples came and did not move: silence in between starts the time anew.
     frozen_s = limits[MEASURE.frozen_s, k]
-    if frozen_s > 0.0 and value == history[HISTORY.good, k] and sample_s - history[HISTORY.changed_s, k] > frozen_s:
+    still = value == history[HISTORY.good, k] and sample_s - history[HISTORY.changed_s, k] > frozen_s
+    if frozen_s > 0.0 and still and not silent_before(sample_s, limits, history, k):
         return REASON_FROZEN
     return REASON_NONE
+
+
+@njit
+def silent_before(sample_s: float, limits: Array, history: Array, k: int) -> bool:
+    """Nothing plausible came for longer than the greatest age before this sample."""
+    return bool(sample_s - history[HISTORY.last_s, k] > limits[MEASURE.age_max_s, k])
 
 
 @njit
@@ -123,7 +131,7 @@ def degrade(now_s: float, hold_s: float, cycle_s: float, limits: Array, history:
     if quality != GOOD and quality != HELD:
         return False
     age_s = now_s - history[HISTORY.good_s, k]
-    if not (age_s <= limits[MEASURE.age_max_s, k] and age_s >= -cycle_s):
+    if not (age_s <= limits[MEASURE.age_max_s, k] and history[HISTORY.good_s, k] <= now_s + cycle_s):
         block[MEASURED.reason, k] = REASON_OLD if quality == GOOD else block[MEASURED.reason, k]
     elif quality == GOOD or now_s - history[HISTORY.held_since_s, k] < hold_s:
         return False
@@ -147,8 +155,7 @@ def take(
     """Judge a new sample of item `k`; true when it is accepted."""
     reason = refusal(value, sample_s, now_s, cycle_s, limits, history, k)
     if reason != REASON_TIME:
-        # Frozen means that samples came and did not move: silence in between starts the time anew.
-        if sample_s - history[HISTORY.last_s, k] > limits[MEASURE.age_max_s, k]:
+        if silent_before(sample_s, limits, history, k):
             history[HISTORY.changed_s, k] = sample_s
         history[HISTORY.last_s, k] = sample_s
     if reason == REASON_RATE and jump_persists(value, sample_s, cycle_s, limits, history, k):
@@ -177,7 +184,7 @@ def attention(raw: Array, limits: Array, history: Array, block: Array, now_s: fl
     count = 0
     for k in range(raw_s.shape[0]):
         age_s = now_s - good_s[k]
-        fresh = (age_s <= age_max_s[k]) & (age_s >= -cycle_s)
+        fresh = (age_s <= age_max_s[k]) & (good_s[k] <= now_s + cycle_s)
         count += (raw_s[k] != seen_s[k]) | (quality[k] == HELD) | ((quality[k] == GOOD) & (not fresh))
     for k in range(raw_s.shape[0]):
         age[k] = max(now_s - good_s[k], 0.0)

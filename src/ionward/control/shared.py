@@ -1,9 +1,10 @@
-"""Small curves that several stages share: straight lines between points, and ramps."""
+"""Small functions that several stages share: derating curves, ramps, and a search."""
 
 from __future__ import annotations
 
 from ionward._compile import njit
 from ionward.image.inputs import Array
+from ionward.image.signals import BAD
 
 X, FACTOR = 0, 1  # rows of one derating curve
 
@@ -38,3 +39,12 @@ def _fraction(y: float) -> float:
     if y >= 1.0:
         return 1.0
     return y if y > 0.0 else 0.0
+
+
+@njit
+def first_bad(quality: Array) -> int:
+    """The first item that is neither good nor held, -1 none."""
+    for k in range(quality.shape[0]):
+        if not quality[k] < BAD:
+            return k
+    return -1
