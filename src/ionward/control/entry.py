@@ -70,7 +70,7 @@ else:
         compiled = _compiled()
         return int(compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name))
 
-    @intrinsic
+    @intrinsic  # type: ignore[untyped-decorator]
     def _call(
         typing_context: Any, address: Any, raw: Any, command: Any, parameters: Any, image: Any, memory: Any
     ) -> Any:
