@@ -32,8 +32,9 @@ if jit_disabled:
         return 0
 
     def call_tick(address: int, raw: Raw, command: Any, parameters: Parameters, image: Image, memory: Memory) -> None:
-        """The tick."""
-        tick(raw, command, parameters, image, memory)
+        """The tick, silent about NaN and infinity as compiled code is."""
+        with np.errstate(all="ignore"):
+            tick(raw, command, parameters, image, memory)
 
 else:
     from numba import typeof, types
