@@ -54,7 +54,9 @@ class LogIssues:
         if self.repeated_times:
             out.append(f"{self.repeated_times} rows repeat the time of the row after them: dropped")
         if self.wild_reference_rows:
-            out.append(f"{self.wild_reference_rows} rows belong to stretches in which soc_ref leaves 0..1: not used")
+            out.append(
+                f"{self.wild_reference_rows} rows belong to stretches in which soc_ref leaves 0..1: not used"
+            )
         if self.gaps:
             out.append(f"{self.gaps} gaps, the longest {self.longest_gap_s:.1f} s")
         return out
@@ -97,11 +99,6 @@ class Log:
     def valid(self) -> npt.NDArray[np.bool_]:
         """Rows that have current and voltage."""
         return np.isfinite(self.current_a) & np.isfinite(self.voltage_v)
-
-    @property
-    def sign_is_reversed(self) -> bool:
-        """Whether the current seems to be positive on discharge: voltage falls whenever it rises."""
-        return _sign_is_reversed(self)
 
     def rows(self, select: slice | npt.NDArray[np.bool_]) -> Log:
         """The log of some rows alone."""
@@ -205,7 +202,11 @@ def _clean(
     if (steps < 0).any():
         at = rows[int(np.argmax(steps < 0)) + 1]
         restarts = [c for c in ("cycle", "op", "step", "run") if c in extras]
-        hint = f"it restarts for each '{restarts[0]}': give one at a time" if restarts else "sort or split the log"
+        hint = (
+            f"it restarts for each '{restarts[0]}': give one at a time"
+            if restarts
+            else "sort or split the log"
+        )
         raise UserError(
             f"{source}: time runs backwards at row {at + 1} ({time[at - 1]:g} s, then {time[at]:g} s), "
             f"{int((steps < 0).sum())} times in all: {hint}"

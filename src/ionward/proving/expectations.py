@@ -193,20 +193,34 @@ def _when(e: Expectation, from_s: float, until_s: float, reached: bool) -> str:
     return f"from {from_s:g} to {until_s:g} s"
 
 
-def set_watches(checks: list[Check], watches: Array, cycle_s: float) -> None:
-    """Write the checks into their watches. A moment is the first tick at or after it."""
+def set_watches(checks: list[Check], watches: Array, cycle_s: float, end_s: float) -> None:
+    """Write the checks into their watches. A moment is the first tick at or after it, at the latest the last one."""
+    last_s = end_s - cycle_s
     for k, check in enumerate(checks):
         watches[WATCH.source, k] = check.source
         watches[WATCH.index, k] = check.index
         watches[WATCH.low, k] = check.low
         watches[WATCH.high, k] = check.high
-        watches[WATCH.from_s, k] = math.ceil(check.from_s / cycle_s - 1e-6) * cycle_s
-        watches[WATCH.until_s, k] = max(check.until_s, watches[WATCH.from_s, k])
+        from_s = math.ceil(check.from_s / cycle_s - 1e-6) * cycle_s
+        if abs(check.from_s - end_s) < cycle_s:
+            from_s = last_s
+        watches[WATCH.from_s, k] = from_s
+        watches[WATCH.until_s, k] = max(check.until_s, from_s)
 
 
 def judge(checks: list[Check], watches: Array, events: list[dict[str, Any]], end_s: float) -> list[Verdict]:
-    """What became of the expectations by `end_s`. Those whose time had not begun by then are left out."""
-    return [_verdict(c, watches[:, k], events) for k, c in enumerate(checks) if c.from_s < end_s or c.from_s == 0]
+    """What became of the expectations by `end_s`.
+
+    Left out are those whose time had not begun by then, and those that are not met yet and still have time.
+    """
+    verdicts = []
+    for k, check in enumerate(checks):
+        if check.from_s > end_s + 1e-9:
+            continue
+        verdict = _verdict(check, watches[:, k], events)
+        if verdict.met or not check.reached or check.until_s <= end_s + 1e-9:
+            verdicts.append(verdict)
+    return verdicts
 
 
 def _verdict(check: Check, watch: Array, events: list[dict[str, Any]]) -> Verdict:

@@ -124,8 +124,10 @@ def cells(path: Path, system: System, result: Result, traces: Traces) -> None:
     voltage.fill_between(t, low, high, color=BLUE, alpha=0.25, lw=0, label=f"all {v.shape[1]} cells")
     voltage.plot(t, middle, color=BLUE, lw=1.0, label="median")
     limits = system.limits
-    voltage.axhline(limits.cell_voltage_max_v, color=RED, lw=0.8, ls="--", label="limits")
-    voltage.axhline(limits.cell_voltage_min_v, color=RED, lw=0.8, ls="--")
+    bottom, top = _reach(low), _reach(-high)
+    for limit_v in (limits.cell_voltage_min_v, limits.cell_voltage_max_v):
+        if bottom - 0.2 < limit_v < -top + 0.2:
+            voltage.axhline(limit_v, color=RED, lw=0.8, ls="--", label=f"limit {limit_v:g} V")
     voltage.set_ylabel("V")
     _legend(voltage)
     spread.plot(t, 1000 * (high - low), color=ORANGE, lw=0.9, label="highest less lowest")
@@ -135,6 +137,12 @@ def cells(path: Path, system: System, result: Result, traces: Traces) -> None:
     spread.set_ylabel("mV")
     _legend(spread)
     _save(figure, [voltage, spread], label, path)
+
+
+def _reach(values: Array) -> float:
+    """The lowest known value; 0 where none is known."""
+    known = values[~np.isnan(values)]
+    return float(known.min()) if len(known) else 0.0
 
 
 def _quantiles(block: Any) -> tuple[Array, Array, Array]:
@@ -181,11 +189,10 @@ def temperatures(path: Path, system: System, result: Result, traces: Traces) -> 
     figure, (warmth, demand) = _figure(f"Temperatures: {result.name}", [3, 1.2], 7)
     t, label = _time(traces.signal("time_s"))
     count = traces.modules.shape[1]
-    shades = [(0.12 + 0.75 * k / max(count - 1, 1), 0.45 - 0.1 * k / max(count - 1, 1), 0.70 - 0.5 * k / max(count - 1, 1))
-              for k in range(count)]  # fmt: skip
-    for k in range(count):
+    for k, part in enumerate(np.linspace(0.0, 1.0, count)):
+        shade = (0.12 + 0.75 * part, 0.45 - 0.1 * part, 0.70 - 0.5 * part)  # blue at the inlet, red at the outlet
         name = f"module {k}" if k in (0, count - 1) else None
-        warmth.plot(t, traces.modules[:, k], color=shades[k], lw=0.9, label=name)
+        warmth.plot(t, traces.modules[:, k], color=shade, lw=0.9, label=name)
     warmth.plot(t, traces.true("core_max_c"), color=RED, lw=0.9, ls=":", label="hottest core, true")
     if system.cooling.kind == "liquid":
         warmth.plot(t, traces.true("coolant_inlet_c"), color=BLUE, lw=0.9, ls="--", label="coolant in, true")
@@ -210,14 +217,24 @@ def balancing(path: Path, system: System, result: Result, traces: Traces) -> Non
     which.imshow(bled.T, aspect="auto", interpolation="nearest", cmap="Oranges", vmin=0, vmax=1, extent=extent)
     which.set_ylabel("cell (bled when coloured)")
     which.grid(False)
-    heat.plot(t, traces.signal("balancing_heat_w"), color=RED, lw=0.9)
+    watts = traces.signal("balancing_heat_w")
+    heat.fill_between(t, 0, watts, color=RED, alpha=0.2, lw=0)
+    heat.plot(t, _smooth(watts, round(60 / traces.period_s)), color=RED, lw=1.0, label="mean over a minute")
     heat.set_ylabel("heat in W")
+    _legend(heat)
     spread.plot(tc, 100 * (true.max(axis=1) - true.min(axis=1)), color=INK, lw=1.0, label="true")
     low, _, high = _quantiles(estimate)
     spread.plot(tc, 100 * (high - low), color=ORANGE, lw=0.9, ls="--", label="estimated")
     spread.set_ylabel("SOC spread, points")
     _legend(spread)
     _save(figure, [which, heat, spread], label, path)
+
+
+def _smooth(values: Array, width: int) -> Array:
+    """Running mean; at the ends over what there is."""
+    width = max(1, min(width, len(values)))
+    window = np.ones(width)
+    return np.convolve(values, window, "same") / np.convolve(np.ones(len(values)), window, "same")
 
 
 def timeline(path: Path, system: System, result: Result, traces: Traces) -> None:
@@ -242,6 +259,7 @@ def timeline(path: Path, system: System, result: Result, traces: Traces) -> None
     lanes += _words(axis, notes, lanes, span[1])
     names += ["events"] + [""] * (lanes - first - 1) if lanes > first else []
     axis.set_yticks(range(len(names)), names)
+    axis.tick_params(axis="y", length=0)
     axis.set_ylim(lanes - 0.3, -0.6)
     axis.grid(axis="y", visible=False)
     handles = [Patch(color=STATE_COLOURS[s], label=s) for s in STATES if s in seen]

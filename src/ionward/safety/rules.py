@@ -99,13 +99,15 @@ def temperature_rules(parameters: Parameters, image: Image, verdicts: Array, sta
     s, block = image.scalars[0], image.temperatures
     sampled = s["temperature_samples"] != state["temperature_samples"]
     state["temperature_samples"] = s["temperature_samples"]
-    unknown, first_cell = 0, -1
-    lost, first = count_bad(block, MEASURED.quality, parameters.sensor_limits, state["since_start_s"])
-    if lost > 0:
-        for k in range(image.cells.shape[1]):
-            if image.cells[CELL.temperature_quality, k] == BAD:
-                first_cell = k if unknown == 0 else first_cell
-                unknown += 1
+    lost = unknown = 0
+    first = first_cell = -1
+    if s["temperatures_usable"] < block.shape[1]:
+        lost, first = count_bad(block, MEASURED.quality, parameters.sensor_limits, state["since_start_s"])
+        if lost > 0:
+            for k in range(image.cells.shape[1]):
+                if image.cells[CELL.temperature_quality, k] == BAD:
+                    first_cell = k if unknown == 0 else first_cell
+                    unknown += 1
     give(verdicts, FAULT_ID.temperature_lost, float(lost), float(lost), first, True, True, True)
     give(verdicts, FAULT_ID.cell_temperature_unknown, float(unknown), float(unknown), first_cell, True, True, True)
 

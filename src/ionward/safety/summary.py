@@ -60,6 +60,7 @@ def temperature_summary(parameters: Parameters, image: Image, module_sensors: Ar
                 low, low_sensor = value, k
             if value > high:
                 high, high_sensor = value, k
+    s["temperatures_usable"] = usable
     s["temperature_min_sensor"], s["temperature_max_sensor"] = low_sensor, high_sensor
     s["temperature_min_c"] = low if usable > 0 else np.nan
     s["temperature_max_c"] = high if usable > 0 else np.nan
@@ -94,7 +95,6 @@ def cell_temperatures(parameters: Parameters, image: Image) -> None:
     """Temperature of each cell from the sensors on both sides; one stands in for the other when that is lost."""
     cells = image.cells
     value, quality = image.temperatures[MEASURED.value], image.temperatures[MEASURED.quality]
-    usable = 0
     for k in range(cells.shape[1]):
         a, b = int(parameters.cells[CELLP.sensor_a, k]), int(parameters.cells[CELLP.sensor_b, k])
         weight = parameters.cells[CELLP.weight_b, k]
@@ -112,9 +112,6 @@ def cell_temperatures(parameters: Parameters, image: Image) -> None:
             cells[CELL.temperature_c, k] = np.nan
             both_absent = quality[a] == NOT_FITTED and quality[b] == NOT_FITTED
             cells[CELL.temperature_quality, k] = NOT_FITTED if both_absent else BAD
-        if cells[CELL.temperature_quality, k] < BAD:
-            usable += 1
-    image.scalars[0]["temperatures_usable"] = usable
 
 
 @njit

@@ -82,8 +82,6 @@ def source_current(
     bus_v = state[STATE.bus_voltage_v]
     if settings[SET.load_is_power] > 0.0:
         asked = current_of_power(asked, state[STATE.emf_v], path_ohm) if closed else asked / max(bus_v, 1.0)
-    asked += settings[SET.extra_load_a]
-
     # Who obeys keeps to what the BMS allows, in whatever direction it goes.
     if asked > 0.0 and settings[SET.charger_obeys] > 0.0:
         asked = min(asked, max(state[STATE.charge_limit_seen_a], 0.0)) * state[STATE.connected_seen]
@@ -104,7 +102,7 @@ def source_current(
             most = (target_v - bus_v) * capacitance(settings) / settings[SET.dt_s] + target_v * drain_s
         now = min(now, max(most, 0.0))
     state[STATE.source_a] = now
-    return float(now)
+    return float(now + settings[SET.extra_load_a])
 
 
 @njit
@@ -148,8 +146,8 @@ def solve(contactors: Array, settings: Array, state: Array, outputs: Array, prof
     decay = math.exp(-dt_s / tau_s)
     away_v = bus_v - settled_v
     end_v = settled_v + away_v * decay
-    if not closed and end_v < 0.0:  # an open bus cannot be drawn below nothing
-        end_v = 0.0
+    if not closed:  # an open bus is drawn to nothing at most, and raised to the charger's voltage at most
+        end_v = max(min(end_v, max(settings[SET.charge_voltage_v], bus_v)), 0.0)
     first_a = last_a = mean_a = square = 0.0
     if closed:
         # i(t) = steady + swing e^(-t/tau): its mean and mean square over the step.

@@ -94,7 +94,7 @@ SETTING_ROWS = (
     Signal("load_obeys", "", "The load keeps to the discharge limit"),
     Signal("charger_obeys", "", "The charger keeps to the charge limit"),
     Signal("load_is_power", "", "The profile is in watts, not amperes"),
-    Signal("extra_load_a", "A", "Added to what the profile asks for"),
+    Signal("extra_load_a", "A", "What something else on the bus feeds or draws, whatever the limits"),
     # heat, of the cells in parallel together
     Signal("core_j_per_k", "J/K", "Heat capacity of the core"),
     Signal("surface_j_per_k", "J/K", "Heat capacity of the surface"),

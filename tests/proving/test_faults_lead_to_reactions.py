@@ -1,0 +1,126 @@
+"""Every injected fault leads the whole BMS to what it should: fault by fault, pack and BMS in closed loop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from helpers.scenarios import run, scenario, small_system
+
+CHARGE = {"command": [{"at_s": 0.5, "connect": True, "purpose": "charge"}],
+          "load": [{"at_s": 4.0, "unit": "C", "steps": [[0.0, 0.5]]}]}  # fmt: skip
+FULL = {"start": {"soc": 0.995, "soc_spread": 0.0}}
+DISCONNECT = {"command": [{"at_s": 0.5, "connect": True}, {"at_s": 12.0, "connect": False}]}
+HOT = {**CHARGE, "start": {"soc": 0.5, "temperature_c": 48.0, "temperature_spread_k": 0.0},
+       "environment": {"ambient_c": 48.0}, "duration": 220.0}  # fmt: skip
+
+# Fault, place, value; the BMS's fault, its level, within so many seconds; open at the end; changes to the scenario.
+CASES: list[tuple[str, Any, float | None, str, str, float, bool, dict[str, Any]]] = [
+    ("cell_internal_short", 3, 0.005, "cell_undervoltage", "critical", 1.0, True, {}),
+    ("cell_soc", 3, 1.3, "cell_overvoltage", "critical", 0.2, True, {}),
+    ("cell_soc", 3, -0.05, "cell_undervoltage", "critical", 0.5, True, {}),
+    ("cell_high_resistance", 3, 60.0, "cell_undervoltage", "critical", 2.0, True,
+     {"load": [{"at_s": 4.0, "unit": "C", "steps": [[0.0, -3.0]]}]}),
+    ("sense_wire_open", 3, None, "cell_overvoltage", "critical", 0.5, True, {}),
+    ("thermal_runaway", 3, 3000.0, "overtemperature", "critical", 15.0, True, {}),
+    ("afe_lost", 1, None, "cell_voltage_lost", "fault", 1.0, True, {}),
+    ("contactor_welded", "main_positive", None, "contactor_welded", "fault", 6.0, True, DISCONNECT),
+    ("contactor_welded", "main_negative", None, "contactor_welded", "fault", 6.0, True, DISCONNECT),
+    ("feedback_stuck", "main_negative", 0.0, "contactor_stuck_open", "fault", 0.5, True, {}),
+    ("sensor_lost", "current", None, "current_redundancy_lost", "warning", 1.0, False, {}),
+    ("sensor_lost", "pack_voltage", None, "pack_voltage_lost", "warning", 1.0, False, {}),
+    ("sensor_lost", "bus_voltage", None, "bus_voltage_lost", "warning", 1.0, False, {}),
+    ("sensor_lost", "insulation", None, "insulation_lost", "warning", 16.0, False, {}),
+    ("sensor_lost", "coolant_outlet", None, "coolant_temperature_lost", "info", 10.0, False, {}),
+    ("sensor_lost", "hvil", None, "hvil_lost", "fault", 1.0, True, {}),
+    ("sensor_lost", "crash", None, "crash_lost", "warning", 1.0, False, {}),
+    ("sensor_lost", "main_positive", None, "contactor_feedback_lost", "warning", 1.0, False, {}),
+    ("sensor_lost", "cell_voltage 2", None, "cell_voltage_lost", "fault", 1.0, True, {}),
+    ("sensor_lost", "temperature 1", None, "cell_temperature_unknown", "fault", 4.0, True, {}),
+    ("sensor_lost", "temperature", None, "cell_temperature_unknown", "fault", 4.0, True, {}),
+    ("sensor_nan", "cell_voltage 2", None, "cell_voltage_lost", "fault", 1.0, True, {}),
+    ("sensor_nan", "current", None, "current_redundancy_lost", "warning", 1.0, False, {}),
+    ("sensor_frozen", "cell_voltage 2", None, "cell_voltage_lost", "fault", 62.0, True, {"duration": 75.0}),
+    ("sensor_stuck", "cell_voltage 2", 4.5, "cell_overvoltage", "critical", 0.2, True, {}),
+    ("sensor_stuck", "cell_voltage 2", 1.0, "cell_undervoltage", "critical", 0.5, True, {}),
+    ("sensor_stuck", "temperature 1", 90.0, "overtemperature", "critical", 2.0, True, {}),
+    ("sensor_offset", "current", 5.0, "current_sensors_disagree", "fault", 2.0, True, {}),
+    ("sensor_gain", "current_redundant", 2.0, "current_sensors_disagree", "fault", 2.0, True, {}),
+    ("sensor_offset", "cell_voltage 5", 0.3, "cell_voltage_spread", "info", 12.0, False, {}),
+    ("sensor_offset", "pack_voltage", 3.0, "cell_sum_mismatch", "fault", 4.0, True, {}),
+    ("sensor_noise", "cell_voltage 2", 0.6, "samples_refused", "info", 2.0, True, {}),
+    ("sensor_drift", "temperature 1", 2.0, "temperature_disagreement", "info", 20.0, False, {}),
+    ("bus_short", None, None, "short_circuit", "critical", 0.1, True, {}),
+    ("fuse_blown", None, None, "cell_sum_mismatch", "fault", 4.0, True, {}),
+    ("load_ignores_limits", None, None, "discharge_overcurrent_pulse", "critical", 8.0, True,
+     {"load": [{"at_s": 4.0, "steps": [[0.0, -10.0], [6.0, -260.0]]}]}),
+    ("charger_ignores_limits", None, None, "charge_overcurrent_pulse", "critical", 8.0, True,
+     {"load": [{"at_s": 4.0, "steps": [[0.0, 5.0], [6.0, 60.0]]}]}),
+    ("charger_runs_away", None, 40.0, "cell_overvoltage", "fault", 40.0, True,
+     {**CHARGE, **FULL, "duration": 55.0, "load": [{"at_s": 4.0, "unit": "C", "steps": [[0.0, 1.0]]}]}),
+    ("unwanted_current", None, -250.0, "discharge_overcurrent_pulse", "critical", 1.0, True, {}),
+    ("hvil_open", None, None, "hvil_open", "fault", 0.1, True, {}),
+    ("crash", None, None, "crash", "critical", 0.05, True, {}),
+    ("insulation_drop", None, 1000.0, "insulation_low", "fault", 5.0, True, {}),
+    ("ambient_changes", None, -45.0, "charge_undertemperature", "fault", 300.0, True,
+     {**CHARGE, "start": {"soc": 0.3, "temperature_c": 0.5}, "environment": {"ambient_c": 0.0}, "duration": 320.0,
+      "source": {"charger_obeys": False}, "load": [{"at_s": 4.0, "unit": "C", "steps": [[0.0, 0.05]]}]}),
+    ("coolant_hot", None, 75.0, "charge_overtemperature", "fault", 200.0, True, HOT),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "value", "fault", "level", "within_s", "opens", "changes"),
+    CASES,
+    ids=[f"{c[0]}-{c[1]}-{c[2]}".replace("-None", "") for c in CASES],
+)
+def test_fault_leads_to_its_reaction(name, place, value, fault, level, within_s, opens, changes) -> None:
+    tables = {**changes}
+    duration_s = tables.pop("duration", 26.0)
+    injection = {"name": name, "at_s": 8.0} | {k: v for k, v in (("place", place), ("value", value)) if v is not None}
+    expected: list[dict[str, Any]] = [
+        {"signal": "state", "is": "connected", "at_s": 7.9},
+        {"no_events": "info", "until_s": 7.9},
+        {"fault": fault, "level": level, "within_s": within_s},
+    ]
+    if opens:
+        expected.append({"signal": "state", "is": "fault", "at_s": duration_s})
+        expected.append({"signal": "true.current_a", "min": -0.5, "max": 0.5, "at_s": duration_s})
+    else:
+        expected.append({"signal": "true.contactors_closed", "is": 1.0, "at_s": duration_s})
+    result = run(small_system(), scenario(duration_s, fault=[injection], expect=expected, **tables))
+    assert not result.failed, [(v.text, v.found) for v in result.failed] + [e["text"] for e in result.events]
+
+
+@pytest.mark.parametrize("contactor", ["main_positive", "main_negative", "precharge"])
+def test_a_contactor_that_does_not_close_ends_in_fault_with_no_way_through(contactor: str) -> None:
+    stuck = [{"name": "contactor_stuck_open", "at_s": 0.0, "place": contactor}]
+    expect = [{"signal": "state", "is": "fault", "by_s": 20.0}, {"signal": "true.contactors_closed", "max": 0.0}]
+    result = run(small_system(), scenario(20.0, fault=stuck, expect=expect))
+    assert not result.failed, [(v.text, v.found) for v in result.failed]
+
+
+@pytest.mark.parametrize(("name", "value"), [("precharge_resistor_open", None), ("bus_load", 5.0), ("bus_short", None)])
+def test_a_link_that_cannot_be_precharged_is_never_connected(name: str, value: float | None) -> None:
+    broken = [{"name": name, "at_s": 0.0} | ({} if value is None else {"value": value})]
+    expect = [
+        {"fault": "precharge_failed", "level": "fault"},
+        {"signal": "true.contactors_closed", "max": 0.0},
+        {"signal": "true.inrush_a", "max": 10.0},
+    ]
+    result = run(small_system(), scenario(30.0, fault=broken, expect=expect))
+    assert not result.failed, [(v.text, v.found) for v in result.failed]
+
+
+def test_a_fault_that_has_ended_can_be_acknowledged_and_the_pack_connects_again() -> None:
+    commands = [{"at_s": 0.5, "connect": True}, {"at_s": 14.0, "connect": False, "acknowledge": True},
+                {"at_s": 16.0, "connect": True}]  # fmt: skip
+    expect = [
+        {"fault": "hvil_open", "level": "fault", "within_s": 0.1},
+        {"signal": "state", "is": "fault", "at_s": 13.0},
+        {"signal": "state", "is": "connected", "at_s": 30.0},
+    ]
+    injection = [{"name": "hvil_open", "at_s": 8.0, "for_s": 2.0}]
+    result = run(small_system(), scenario(30.0, command=commands, fault=injection, expect=expect))
+    assert not result.failed, [(v.text, v.found) for v in result.failed]
