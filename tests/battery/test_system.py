@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from helpers.cells import synthetic_cell
-from helpers.packs import NAMES, changed, example
+from helpers.examples import NAMES, changed, example
 from ionward.battery.defaults import merge, profile_defaults
 from ionward.battery.library import load_cell
 from ionward.battery.reference import configuration_reference, default_text, keys

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.packs import changed, example
+from helpers.examples import changed, example
 from ionward.battery.system import load_system
 from ionward.errors import UserError
 from ionward.image.build import load_pack

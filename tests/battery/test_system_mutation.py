@@ -11,7 +11,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.packs import NAMES, example
+from helpers.examples import NAMES, example
 from ionward.battery.cell import CellModel
 from ionward.battery.library import load_cell
 from ionward.battery.system import System, system_from

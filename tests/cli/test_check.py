@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from helpers.packs import NAMES, changed, example
+from helpers.examples import NAMES, changed, example
 from ionward.cli.check import check
 from ionward.cli.faults import faults
 from ionward.errors import UserError
@@ -72,7 +72,9 @@ def test_a_fault_is_decided_within_period_and_delays() -> None:
 def test_what_a_pack_lacks_is_not_judged() -> None:
     judged = {name: fault["judged"] for name, fault in summary(example("leaf-96s"))["faults"].items()}
     assert judged["cell_overvoltage"]
-    assert not any(judged[name] for name in ("hvil_open", "crash", "insulation_low", "contactor_welded"))
+    assert not any(
+        judged[name] for name in ("hvil_open", "crash", "insulation_low", "contactor_welded", "overtemperature")
+    )
     assert all(fault["judged"] for fault in summary(example("ev-96s"))["faults"].values())
 
 

@@ -32,6 +32,8 @@ modules_in_series = 2
 cells_per_module = 2
 cells_in_parallel = 4
 temperature_sensors_per_module = 1
+[dc_link]
+dead_v = 1.0
 """
 SINGLE = PACK.replace("modules_in_series = 2", "modules_in_series = 1").replace(
     "cells_per_module = 2", "cells_per_module = 1"

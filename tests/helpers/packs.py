@@ -56,7 +56,7 @@ LIMITS: dict[str, tuple[float, float, float, float, float]] = {
     "current": (-1000.0, 1000.0, 1e6, 0.1, 0.0),
     "voltage": (0.0, 1e5, 1e7, 0.1, 0.0),
     "insulation": (0.0, 1e8, 1e9, 5.0, 0.0),
-    "temperature": (-50.0, 125.0, 20.0, 1.0, 0.0),
+    "temperature": (-50.0, 125.0, 1e4, 1.0, 0.0),
     "switch": (0.0, 1.0, 1e9, 0.1, 0.0),
     "cell": (0.0, 5.0, 50.0, 0.1, 60.0),
 }

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from helpers.cells import synthetic_cell
-from helpers.packs import NAMES, changed, example
+from helpers.examples import NAMES, changed, example
 from ionward.battery.system import System, load_system
 from ionward.errors import UserError
 from ionward.image.build import build_parameters, load_pack, sensor_positions, system_size
-from ionward.image.faults import FAULT_ID, FAULTS
+from ionward.image.faults import BY_ID, FAULT_ID, FAULTS
 from ionward.image.inputs import CHANNEL, CHANNEL_SIGNALS
 from ionward.image.layout import Size, new_image
 from ionward.image.parameters import CELLP, CURVE, FAULTP, LEVELP, MEASURE, SENSORP
@@ -90,7 +90,9 @@ def test_a_change_of_one_number_keeps_the_others(tmp_path: Path) -> None:
     )
     _, parameters = load_pack(path)
     level = parameters.levels[2, :, FAULT_ID.cell_overvoltage]
-    assert level.tolist() == [4.23, 4.18, 3.0, 0.2]
+    catalogue = BY_ID["cell_overvoltage"].fault
+    assert catalogue is not None
+    assert level.tolist() == pytest.approx([4.2 + catalogue.set, 4.2 + catalogue.clear, catalogue.delay_samples, 0.2])
 
 
 def test_a_level_that_is_switched_off_is_not_used(tmp_path: Path) -> None:

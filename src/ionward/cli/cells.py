@@ -17,9 +17,7 @@ from ionward.battery.identify.plots import cell_figure
 from ionward.battery.library import load_cell, names
 from ionward.battery.tables import OCV_V, PARAMETERS, R0_OHM, R1_OHM, R2_OHM
 
-cells_app = typer.Typer(
-    help="The cell library: what each model knows, and how well it fits.", no_args_is_help=False
-)
+cells_app = typer.Typer(help="The cell library: what each model knows, and how well it fits.", no_args_is_help=False)
 
 
 @cells_app.callback(invoke_without_command=True)
@@ -84,9 +82,7 @@ def _facts(cell: CellModel) -> dict[str, Any]:
 @cells_app.command("show")
 def show_cell(
     name: Annotated[str, typer.Argument(help="Name in the library, or a .toml file.")],
-    plot: Annotated[
-        Path | None, typer.Option("--plot", help="Write a picture of the tables to this file.")
-    ] = None,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Write a picture of the tables to this file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The whole model as one JSON object.")] = False,
 ) -> None:
     """Show one cell: data sheet, capacity, circuit, fit, sources, and what was not measured."""
@@ -108,8 +104,9 @@ def print_cell(cell: CellModel, console: Console) -> None:
     sheet = cell.data_sheet
     console.print(f"[bold]{cell.name}[/bold]  {cell.title}")
     console.print(
-        f"{sheet.nominal_capacity_ah:g} Ah nominal, {cell.capacity.reference_ah:g} Ah measured (defines SOC); "
-        f"{sheet.voltage_min_v:g}..{sheet.voltage_max_v:g} V; charge {sheet.charge_current_max_a:g} A "
+        f"{sheet.nominal_capacity_ah:g} Ah nominal, {cell.capacity.reference_ah:g} Ah measured "
+        f"(defines SOC); {sheet.voltage_min_v:g}..{sheet.voltage_max_v:g} V; "
+        f"charge {sheet.charge_current_max_a:g} A "
         f"({sheet.charge_temperature_min_c:g}..{sheet.charge_temperature_max_c:g} °C), discharge "
         f"{sheet.discharge_current_max_a:g} A "
         f"({sheet.discharge_temperature_min_c:g}..{sheet.discharge_temperature_max_c:g} °C)"
@@ -124,9 +121,7 @@ def print_cell(cell: CellModel, console: Console) -> None:
         f"{thermal.resistance_surface_ambient_k_per_w:.1f} K/W to ambient "
         f"({'measured' if thermal.measured else 'not measured'}: {thermal.source})"
     )
-    console.print(
-        f"Hysteresis: rate {cell.hysteresis.rate:g}, {1e3 * cell.hysteresis.instantaneous_v:.1f} mV at once"
-    )
+    console.print(f"Hysteresis: rate {cell.hysteresis.rate:g}, {1e3 * cell.hysteresis.instantaneous_v:.1f} mV at once")
     console.print(f"Data: {cell.provenance.data}")
     console.print(f"Licence: {cell.provenance.licence}")
     for line in cell.provenance.not_measured:

@@ -53,30 +53,16 @@ class SpreadCommand(typer.core.TyperCommand):
 
 
 def identify_command(
-    ocv: Annotated[
-        list[str], typer.Option("--ocv", help="Slow charge and discharge logs, several after one --ocv.")
-    ],
+    ocv: Annotated[list[str], typer.Option("--ocv", help="Slow charge and discharge logs, several after one --ocv.")],
     dynamic: Annotated[list[str], typer.Option("--dynamic", help="Drive cycle or pulse logs, several.")],
     out: Annotated[Path, typer.Option("--out", help="Cell file to write.")],
-    name: Annotated[
-        str | None, typer.Option("--name", help="Name of the cell; default: that of the file.")
-    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Name of the cell; default: that of the file.")] = None,
     title: Annotated[str | None, typer.Option("--title", help="One line that says what the cell is.")] = None,
-    chemistry: Annotated[
-        str | None, typer.Option("--chemistry", help="NMC, NCA, LFP, LMO, LCO or LTO.")
-    ] = None,
-    capacity_ah: Annotated[
-        float | None, typer.Option("--capacity-ah", help="Capacity that defines SOC.")
-    ] = None,
-    data_sheet: Annotated[
-        Path | None, typer.Option("--data-sheet", help="Description of the cell (TOML).")
-    ] = None,
-    like_cell: Annotated[
-        str | None, typer.Option("--like", help="Take the data sheet of this library cell.")
-    ] = None,
-    temperature: Annotated[
-        list[str] | None, typer.Option("--temperature", help="FILE=DEGREES, several.")
-    ] = None,
+    chemistry: Annotated[str | None, typer.Option("--chemistry", help="NMC, NCA, LFP, LMO, LCO or LTO.")] = None,
+    capacity_ah: Annotated[float | None, typer.Option("--capacity-ah", help="Capacity that defines SOC.")] = None,
+    data_sheet: Annotated[Path | None, typer.Option("--data-sheet", help="Description of the cell (TOML).")] = None,
+    like_cell: Annotated[str | None, typer.Option("--like", help="Take the data sheet of this library cell.")] = None,
+    temperature: Annotated[list[str] | None, typer.Option("--temperature", help="FILE=DEGREES, several.")] = None,
     mapping: Annotated[list[str] | None, typer.Option("--map", help="NAME=COLUMN, several.")] = None,
     plots: Annotated[Path | None, typer.Option("--plots", help="Folder for pictures of the fit.")] = None,
 ) -> None:

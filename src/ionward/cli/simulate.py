@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from ionward.errors import UserError
 
-MEASURED_MODULE = "ionward.proving.measured"
-
 
 def simulate(
     system: Annotated[Path, typer.Argument(help="System file (TOML).")],
+    more: Annotated[
+        list[Path] | None, typer.Argument(help="Further captures after --from.", metavar="[CAPTURE]…")
+    ] = None,
     scenario: Annotated[
         Path | None, typer.Option(help="Scenario file (TOML); left out: the one of the system's profile.")
     ] = None,
@@ -29,6 +30,9 @@ def simulate(
     from_: Annotated[
         list[Path] | None, typer.Option("--from", help="Measured captures instead of a simulated battery.")
     ] = None,
+    map_: Annotated[
+        list[str] | None, typer.Option("--map", help="NAME=COLUMN where a capture's columns do not say what they are.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Run a battery system in simulated time, and check what the scenario expects.
@@ -36,8 +40,14 @@ def simulate(
     Exit code 1 when an expectation is not met, 2 for wrong input.
     """
     if from_:
-        _measured(system, from_, scenario, duration, out, record, as_json)
+        from ionward.cli.measured import simulate_from
+
+        if scenario is not None:
+            raise UserError("--scenario and --from exclude each other: captures bring their own course of events")
+        simulate_from(system, [*from_, *(more or [])], duration, out, record, as_json, map_ or [])
         return
+    if more or map_:
+        raise UserError("captures and --map need --from: ionward simulate SYSTEM.toml --from CAPTURE…")
     from ionward.cli.simulation_view import print_result, progress_display
     from ionward.image.build import load_pack
     from ionward.proving.report import write_report
@@ -67,21 +77,3 @@ def simulate(
         print_result(console, described, result, out, record)
     if result.failed:
         raise typer.Exit(1)
-
-
-def _measured(
-    system: Path,
-    captures: list[Path],
-    scenario: Path | None,
-    duration: float | None,
-    out: Path | None,
-    record: Path | None,
-    as_json: bool,
-) -> None:
-    """Hand over to the log backend."""
-    if scenario is not None:
-        raise UserError("--scenario and --from exclude each other: captures bring their own course of events")
-    from importlib import import_module
-
-    run: Any = import_module(MEASURED_MODULE).run_measured
-    run(system, captures, duration=duration, out=out, record=record, as_json=as_json)

@@ -215,7 +215,7 @@ def _bus_is_charged(p: Any, s: Any, m: Array) -> bool:
     if m[SEQ.bus_fitted] == 0.0:
         return bool(settled and elapsed_s(s, m) > 0.5 * p["precharge_timeout_s"])
     if not (settled and matches(p, m)):
-        if m[SEQ.bus_v] - m[SEQ.bus_start_v] > PROBE_RISE * m[SEQ.pack_v]:
+        if m[SEQ.bus_v] - m[SEQ.bus_start_v] > PROBE_RISE * m[SEQ.pack_v] and not matches(p, m):
             m[SEQ.between] += m[SEQ.bus_new]
         m[SEQ.samples] = 0.0
         return False

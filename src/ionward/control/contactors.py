@@ -15,7 +15,7 @@ from ionward.image.parameters import MEASURE, Parameters
 from ionward.image.signals import (
     BAD,
     HELD,
-    HOLD_NONE,
+    HOLD_FAULT,
     MEASURED,
     STATE_FAULT,
     STATE_OPENING,
@@ -188,7 +188,7 @@ def go(s: Any, m: Array, state: int, step: int, reason: int) -> None:
 def go_fault(s: Any, m: Array, command: Any, reason: int) -> None:
     """Enter the state fault with everything open. A reason of the sequence's own waits for a person."""
     drive(s, 0, 0, 0)
-    m[SEQ.own_fault] = 0.0 if reason == HOLD_NONE else 1.0
+    m[SEQ.own_fault] = 0.0 if reason == HOLD_FAULT else 1.0
     m[SEQ.acknowledged] = command["acknowledge_count"]
     go(s, m, STATE_FAULT, STEP_NONE, reason)
 

@@ -81,7 +81,7 @@ def _prove(p: Any, s: Any, m: Array, command: Any) -> None:
 @njit
 def _opened(s: Any, m: Array, command: Any, why: int) -> None:
     if m[SEQ.after] == STATE_FAULT:
-        go_fault(s, m, command, HOLD_NONE if why == HOLD_FAULT else why)
+        go_fault(s, m, command, why)
     else:
         go(s, m, STATE_STANDBY, STEP_NONE, why)
 

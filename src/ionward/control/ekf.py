@@ -88,6 +88,8 @@ LANES = 16
 STATES = len(STATE)
 WORKS = len(WORK)
 TINY = 1e-30
+# An index masked with this cannot be negative: the compiler need not look for Python's indices from the end.
+NOT_NEGATIVE = 0xFFFFFFF
 
 # Shares of MODEL_STD carried by the slow and the fast element and as white noise, and the relative error of the table's
 # resistances (spread of new cells and ageing between checks; [K] 10..20 % is what pack makers accept at goods inward).
@@ -168,7 +170,7 @@ def look_up(table: Array, step: Array, state: Array, work: Array, looked: Array)
             i, u = tables.temperature_cell(y[w0 + WORK.temperature_c * LANES + k])
             row = i * (tables.SOCS * tables.PARAMETERS)
             j, w = tables.soc_cell(y[w0 + WORK.soc * LANES + k])
-            at = row + j * tables.PARAMETERS
+            at = (row + j * tables.PARAMETERS) & NOT_NEGATIVE
             cell = (c * LANES + k) * tables.PARAMETERS
             # All values before the first store: so the eight become vector code.
             ocv_v = interpolate(flat, at + tables.OCV_V, u, w)
@@ -180,9 +182,9 @@ def look_up(table: Array, step: Array, state: Array, work: Array, looked: Array)
             tau2_s = interpolate(flat, at + tables.TAU2_S, u, w)
             model_std_v = interpolate(flat, at + tables.MODEL_STD_V, u, w)
             j, w = tables.soc_cell(y[w0 + WORK.high * LANES + k])
-            high_v = interpolate(flat, row + j * tables.PARAMETERS, u, w)
+            high_v = interpolate(flat, (row + j * tables.PARAMETERS) & NOT_NEGATIVE, u, w)
             j, w = tables.soc_cell(y[w0 + WORK.low * LANES + k])
-            low_v = interpolate(flat, row + j * tables.PARAMETERS, u, w)
+            low_v = interpolate(flat, (row + j * tables.PARAMETERS) & NOT_NEGATIVE, u, w)
             out[cell + tables.OCV_V] = ocv_v
             out[cell + tables.HYSTERESIS_V] = hysteresis_v
             out[cell + tables.R0_OHM] = r0_ohm

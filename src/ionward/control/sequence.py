@@ -103,8 +103,7 @@ def _obey(s: Any, m: Array, command: Any) -> None:
         if state == STATE_OPENING:
             _end_in_fault(m)
         else:
-            go_fault(s, m, command, HOLD_NONE)
-            s["state_reason"] = HOLD_FAULT
+            go_fault(s, m, command, HOLD_FAULT)
     elif s["open_request"] != OPEN_IN_ORDER:
         open_all(s, m, STATE_FAULT, HOLD_FAULT)
     elif state == STATE_OPENING:

@@ -208,7 +208,7 @@ _CURRENTS = (
         action="Have both current sensors checked.",
         dtc=0x1A2500, requirement="SR-025", relative_to="current_tolerance_a", factor=True,
         only_when=("current_redundant_a",),
-        warning=Level(1.0, 0.8, 5, 0.2), fault=Level(2.0, 1.0, 10, 1.0),
+        warning=Level(1.25, 1.0, 5, 0.2), fault=Level(2.0, 1.0, 10, 1.0),
     ),
     Fault(
         id="current_while_open", name="Current while contactors are open", unit="A", scope="channel",
@@ -389,7 +389,7 @@ _LOST = (
         "measurement still gets good ones in between: noise, a loose wire or a failing sensor.",
         action="Look at the measurements marked as held; check wiring and shielding.",
         dtc=0x1A4C00, requirement="SR-052", latching=False,
-        info=Level(0.2, 0.1, 1, 0.0), warning=Level(5.0, 2.0, 1, 2.0),
+        info=Level(1.0, 0.5, 1, 0.0), warning=Level(5.0, 2.0, 1, 2.0),
     ),
 )  # fmt: skip
 

@@ -142,6 +142,8 @@ def _balancing(system: System) -> dict[str, Any]:
 
 def applies(fault: Fault, system: System) -> bool:
     """The pack has what a fault's rule judges: channels that are fitted, parameters that are 1."""
+    if fault.scope in ("temperature", "module") and not system.sensors.temperature.fitted:
+        return False
     parameters = scalars(system)
     for needed in fault.only_when:
         if needed in CHANNEL_SENSORS:

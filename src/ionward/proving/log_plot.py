@@ -23,9 +23,9 @@ def plot_log_run(run: LogRun, path: Path) -> None:
     Raises:
         UserError: the format is not known, or the file cannot be written.
     """
-    figure = Figure(figsize=(11, 9.5), layout="constrained")
+    figure = Figure(figsize=(11, 10), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(4, 1, sharex=True, height_ratios=[3.0, 1.1, 2.0, 2.0])
+    axes = figure.subplots(5, 1, sharex=True, height_ratios=[3.0, 1.1, 1.9, 0.9, 2.0])
     every = max(len(run.log) // POINTS, 1)
     scale, label = _time_unit(run.log.seconds)
     time = (run.log.time_s - run.log.time_s[0])[::every] / scale
@@ -38,8 +38,8 @@ def plot_log_run(run: LogRun, path: Path) -> None:
         axis.yaxis.label.set_color(INK)
     figure.suptitle(_title(run), x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)
     _soc(axes[0], axes[1], run, time, every, scale)
-    _voltage(axes[2], run, time, every)
-    _current(axes[3], run, time, every)
+    _voltage(axes[2], axes[3], run, time, every)
+    _current(axes[4], run, time, every)
     axes[-1].set_xlabel(label, color=INK)
     axes[-1].set_xlim(time[0], time[-1])
     try:
@@ -87,23 +87,27 @@ def _soc(axis, below, run: LogRun, time: Array, every: int, scale: float) -> Non
         below.axvspan(0, run.settings.settle_s / scale, color=SOFT, alpha=0.12, linewidth=0)
     axis.set_ylim(-3, 103)
     axis.set_ylabel("SOC in %")
-    axis.legend(loc="best", frameon=False, fontsize=9)
+    _legend(axis)
 
 
-def _voltage(axis, run: LogRun, time: Array, every: int) -> None:  # type: ignore[no-untyped-def]
+def _voltage(axis, below, run: LogRun, time: Array, every: int) -> None:  # type: ignore[no-untyped-def]
     axis.plot(time, run.log.voltage_v[::every], color=INK, linewidth=0.9, label="measured")
     axis.plot(time, run.voltage_pred_v[::every], color=ORANGE, linewidth=0.9, alpha=0.9, label="expected before it")
     axis.set_ylabel("voltage in V")
-    axis.legend(loc="lower left", frameon=False, fontsize=9, ncols=2)
-    twin = axis.twinx()
+    _legend(axis)
     residual = 1e3 * run.residual_v[::every]
-    twin.plot(time, residual, color=GREEN, linewidth=0.6, alpha=0.8)
+    below.axhline(0, color=SOFT, linewidth=0.8)
+    below.plot(time, residual, color=GREEN, linewidth=0.6)
     found = np.abs(residual[np.isfinite(residual)])
-    reach = 4.0 * max(float(np.percentile(found, 99.5)) if len(found) else 0.0, 2.0)
-    twin.set_ylim(-reach, reach)
-    twin.set_ylabel("residual in mV", color=GREEN)
-    twin.tick_params(colors=GREEN, labelsize=9)
-    twin.spines[["top", "left"]].set_visible(False)
+    reach = 1.2 * max(float(np.percentile(found, 99.5)) if len(found) else 0.0, 2.0)
+    below.set_ylim(-reach, reach)
+    below.set_ylabel("residual in mV")
+
+
+def _legend(axis) -> None:  # type: ignore[no-untyped-def]
+    axis.legend(
+        frameon=False, fontsize=8.5, ncols=4, loc="lower left", bbox_to_anchor=(0, 0.99), borderaxespad=0.1
+    )  # fmt: skip
 
 
 def _current(axis, run: LogRun, time: Array, every: int) -> None:  # type: ignore[no-untyped-def]
@@ -112,4 +116,4 @@ def _current(axis, run: LogRun, time: Array, every: int) -> None:  # type: ignor
     axis.plot(time, run.charge_limit_a[::every], color=GREEN, linewidth=1.3, label="charge limit")
     axis.plot(time, -run.discharge_limit_a[::every], color=RED, linewidth=1.3, label="discharge limit")
     axis.set_ylabel("current in A")
-    axis.legend(loc="best", frameon=False, fontsize=9, ncols=3)
+    _legend(axis)

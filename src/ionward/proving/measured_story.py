@@ -14,7 +14,7 @@ from ionward.hardware.captures import Capture, Captures
 from ionward.image.build import CHANNEL_SENSORS
 from ionward.image.faults import FAULTS
 from ionward.image.layout import Image
-from ionward.image.signals import FAULT
+from ionward.image.signals import FAULT, SEQUENCE_REASONS, STATE_CONNECTED, STATES
 
 Array = npt.NDArray[np.float64]
 
@@ -92,7 +92,9 @@ def _by_flag(t: Array, closed: npt.NDArray[np.bool_], inferred: bool, by: str) -
     first = int(np.argmax(closed))
     when = "before the capture began" if first == 0 else f"at {t[first]:.3f} s"
     end = "still closed at its end" if closed[-1] else f"open again from {t[np.flatnonzero(closed)[-1] + 1]:.3f} s"
-    return Connection(bool(closed[-1]), inferred, f"closed {when}, {end}, by {by}", None if first == 0 else float(t[first]))
+    return Connection(
+        bool(closed[-1]), inferred, f"closed {when}, {end}, by {by}", None if first == 0 else float(t[first])
+    )
 
 
 def _from_current(captures: Captures, system: System) -> Connection | None:
@@ -101,9 +103,10 @@ def _from_current(captures: Captures, system: System) -> Connection | None:
     if found is None:
         return None
     t, current, _ = found
-    # One digit either way is no current.
-    digit = float(np.min(np.diff(np.unique(current)), initial=np.inf))
-    floor = 1.01 * max(system.sensors.current.resolution, digit if math.isfinite(digit) else 0.0)
+    # One digit either way is no current; a capture may be coarser than its system file says.
+    levels = np.unique(current)
+    digit = float(np.diff(levels).min()) if len(levels) > 3 else 0.0
+    floor = 1.01 * max(system.sensors.current.resolution, digit)
     flows = np.abs(current) > floor
     if not flows.any():
         return Connection(False, True, "no current flowed during the whole capture: open, or nothing was switched on")
@@ -133,7 +136,9 @@ def _from_current(captures: Captures, system: System) -> Connection | None:
     )
     span = (float(t[begin]), float(t[end]))
     if not len(later):
-        return Connection(False, True, f"{pulse_text}; no current after it, so closing is not seen", None, span, capacitance)
+        return Connection(
+            False, True, f"{pulse_text}; no current after it, so closing is not seen", None, span, capacitance
+        )
     closed_s = float(t[end + 1 + later[0]])
     text = f"{pulse_text}; a load follows at {closed_s:.3f} s, so the contactors closed between {t[end]:.3f} and then"
     return Connection(True, True, text, closed_s, span, capacitance)
@@ -165,8 +170,9 @@ def what_is_unknown(
         *_rates(system, captures, shares),
         *_empty_rows(captures),
         *_estimate(image, shares, captures),
+        *_state(image),
         *_limits(image, limits),
-        *_contactors(connection),
+        *(_contactors(connection) if system.series > 1 else []),
     ]
 
 
@@ -188,7 +194,9 @@ def _missing_inputs(system: System, captures: Captures) -> list[str]:
     if system.topology.temperature_sensors == 0:
         out.append("cell temperatures: no sensor in the system file; the cell model assumes 25 °C with much doubt")
     elif len(sensors) == captures.size.sensors:
-        out.append("cell temperatures: none; the cell model assumes 25 °C with much doubt, and no temperature limit holds")
+        out.append(
+            "cell temperatures: none; the cell model assumes 25 °C with much doubt, and no temperature limit holds"
+        )
     elif sensors:
         out.append(f"cell temperatures: {len(sensors)} of {captures.size.sensors} sensors are not in the captures")
     return out
@@ -206,7 +214,9 @@ def _rates(system: System, captures: Captures, shares: dict[str, float]) -> list
                 f"{100 * shares['cells']:.0f} % of the time"
             )
         if capture.period_s > 10 * system.cycle.period_s:
-            out.append(f"between two polls ({period}) a cell may have gone anywhere: its newest sample is used as it ages")
+            out.append(
+                f"between two polls ({period}) a cell may have gone anywhere: its newest sample is used as it ages"
+            )
     if shares["current"] < 0.999:
         out.append(f"current: usable during {100 * shares['current']:.1f} % of the time")
     return out
@@ -220,8 +230,8 @@ def _empty_rows(captures: Captures) -> list[str]:
             names = [name for name, n in zip(capture.inputs, lost, strict=True) if n == count]
             more = f" and {len(names) - 2} more" if len(names) > 2 else ""
             out.append(
-                f"{', '.join(names[:2])}{more}: {count} of {len(capture.time_s)} rows of {capture.source} have no value "
-                "(the sensor was not ready)"
+                f"{', '.join(names[:2])}{more}: {count} of {len(capture.time_s)} rows of {capture.source} have no "
+                "value (the sensor was not ready)"
             )
     return out
 
@@ -240,6 +250,14 @@ def _estimate(image: Image, shares: dict[str, float], captures: Captures) -> lis
             f"SOC: uncertain, {100 * s['soc']:.1f} % with a standard deviation of {100 * s['soc_std']:.1f} points"
         )
     return out
+
+
+def _state(image: Image) -> list[str]:
+    s = image.scalars[0]
+    reason = SEQUENCE_REASONS[int(s["state_reason"])]
+    if s["state"] == STATE_CONNECTED or not reason:
+        return []
+    return [f"state: {STATES[int(s['state'])]}, because: {reason}"]
 
 
 def _limits(image: Image, limits: dict[str, Any]) -> list[str]:

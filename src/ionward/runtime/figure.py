@@ -69,8 +69,9 @@ def plot(path: Path | str, out: Path, names: Sequence[str] = ()) -> list[str]:
         figure = _chosen(samples) if names else _overview(samples)
         title = str(recording.header.system.get("system", {}).get("name", Path(path).name))
         source = recording.header.start.source
-        figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
-        figure.text(0.01, 0.955, source, ha="left", color=FAINT, fontsize=8)
+        inch = 1 / figure.get_figheight()
+        figure.text(0.01, 1 - 0.12 * inch, title, ha="left", va="top", fontsize=13, fontweight="bold")
+        figure.text(0.01, 1 - 0.38 * inch, source, ha="left", va="top", color=FAINT, fontsize=8)
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
             figure.savefig(out, dpi=130)
@@ -95,11 +96,16 @@ def time_axis(time_s: Array) -> tuple[Array, str]:
     return time_s / factor, f"time / {unit}"
 
 
+def _leave_room(figure: Any) -> None:
+    """For the title."""
+    figure.get_layout_engine().set(rect=(0, 0, 1, 1 - 0.6 / figure.get_figheight()))
+
+
 def _overview(samples: Samples) -> Any:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 11), layout="constrained")
-    figure.get_layout_engine().set(rect=(0, 0, 1, 0.945))  # type: ignore[union-attr, call-arg]
+    _leave_room(figure)
     axes = figure.subplots(6, 1, sharex=True, height_ratios=[3, 3, 3, 3, 3, 0.9])
     t, label = time_axis(samples.time_s)
     _current(axes[0], t, samples)
@@ -141,7 +147,9 @@ def _cells(axis: Any, t: Array, s: Samples) -> None:
     if cells.shape[1] > 1 and np.isfinite(cells).any():
         axis.plot(t, cells, color=BLUE, alpha=0.12, linewidth=0.6, rasterized=True)
     low, high = s["cell_voltage_min_v"], s["cell_voltage_max_v"]
-    if np.isfinite(low).any():
+    if cells.shape[1] == 1:
+        axis.plot(t, low, color=BLUE)
+    elif np.isfinite(low).any():
         axis.plot(t, high, color=RED, label="highest", linewidth=0.8)
         axis.plot(t, s["cell_voltage_mean_v"], color=INK, label="mean", linewidth=0.8)
         axis.plot(t, low, color=VIOLET, label="lowest", linewidth=0.8)
@@ -154,7 +162,8 @@ def _cells(axis: Any, t: Array, s: Samples) -> None:
 def _soc(axis: Any, t: Array, s: Samples) -> None:
     soc, std = 100 * s["soc"], 100 * s["soc_std"]
     if np.isfinite(soc).any():
-        axis.fill_between(t, soc - 2 * std, soc + 2 * std, color=BLUE, alpha=0.15, linewidth=0, label="± 2 σ")
+        low, high = np.clip(soc - 2 * std, 0, 100), np.clip(soc + 2 * std, 0, 100)
+        axis.fill_between(t, low, high, color=BLUE, alpha=0.15, linewidth=0, label="± 2 σ")
         axis.fill_between(t, 100 * s["soc_min"], 100 * s["soc_max"], color=TEAL, alpha=0.3, linewidth=0, label="cells")
         axis.plot(t, soc, color=BLUE, label="pack")
     else:
@@ -196,6 +205,7 @@ def _band(axis: Any, t: Array, values: Array, names: Sequence[str], colours: Seq
 
 
 def _absent(axis: Any, text: str) -> None:
+    axis.set_yticks([])
     axis.text(0.5, 0.5, text, transform=axis.transAxes, ha="center", va="center", color=FAINT)
 
 
@@ -212,7 +222,7 @@ def _chosen(samples: Samples) -> Any:
     for index, column in enumerate(samples.columns):
         panels.setdefault(column.signal.unit or column.family, []).append(index)
     figure = Figure(figsize=(11, 1.2 + 2.2 * len(panels)), layout="constrained")
-    figure.get_layout_engine().set(rect=(0, 0, 1, 0.93))  # type: ignore[union-attr, call-arg]
+    _leave_room(figure)
     axes = np.atleast_1d(figure.subplots(len(panels), 1, sharex=True))
     t, label = time_axis(samples.time_s)
     for axis, (unit, indices) in zip(axes, panels.items(), strict=True):

@@ -15,6 +15,9 @@ from ionward.image.signals import BAD, GOOD, MEASURED, REASON_RANGE
 from ionward.safety.ladder import STEPS, give
 from ionward.safety.summary import SKEW_S
 
+# Current has a direction beyond this multiple of its tolerance: an offset must not make rest look like charging.
+DEAD_BAND = 1.5
+
 
 @njit
 def worse_of(a: float, b: float) -> float:
@@ -35,7 +38,7 @@ def current_rules(parameters: Parameters, image: Image, verdicts: Array, state: 
     samples = image.scalars[0]["current_samples"]
     state["current_is_new"] = 1 if samples != state["current_samples"] else 0
     state["current_samples"] = samples
-    dead_band = parameters.scalars[0]["current_tolerance_a"]
+    dead_band = DEAD_BAND * parameters.scalars[0]["current_tolerance_a"]
     state["direction_known"] = 1 if charge == charge else 0
     state["charging"] = 1 if charge > dead_band else 0
     state["discharging"] = 1 if discharge > dead_band else 0

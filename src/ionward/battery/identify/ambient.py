@@ -11,9 +11,7 @@ import numpy as np
 from ionward.battery.logs import Log
 from ionward.errors import UserError
 
-_IN_NAME = re.compile(
-    r"(?:^|[_\- ])(?P<sign>n|m|-|minus)?(?P<value>\d{1,2})\s?(?:deg)?c(?:[_\- .]|$)", re.IGNORECASE
-)
+_IN_NAME = re.compile(r"(?:^|[_\- ])(?P<sign>n|m|-|minus)?(?P<value>\d{1,2})\s?(?:deg)?c(?:[_\- .]|$)", re.IGNORECASE)
 
 
 def parse_temperatures(options: list[str]) -> dict[str, float]:

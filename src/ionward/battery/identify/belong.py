@@ -43,8 +43,7 @@ def check_branches(branches: Sequence[Run], capacity_ah: float) -> None:
             )
         elif abs(highest - top) > WINDOW_V:
             problems.append(
-                f"{branch.name}: goes up to {highest:.2f} V, the others to {top:.2f} V: another cell; "
-                "leave it out"
+                f"{branch.name}: goes up to {highest:.2f} V, the others to {top:.2f} V: another cell; leave it out"
             )
         order = np.argsort(branch.soc)
         curve = np.interp(grid, branch.soc[order], branch.voltage_v[order])
@@ -69,9 +68,7 @@ def misfit_v(run: Run, ocv_soc: Array, ocv_v: Array) -> float:
         return 0.0
     columns = [run.current_a]
     step = float(np.median(run.dt_s[1:]))
-    columns += [
-        np.asarray(lfilter([step / t], [1, step / t - 1], run.current_a)) for t in FILTERS_S if t > step
-    ]
+    columns += [np.asarray(lfilter([step / t], [1, step / t - 1], run.current_a)) for t in FILTERS_S if t > step]
     design = np.array(columns).T[used] * np.sqrt(run.weight[used, None])
     target = (run.voltage_v - np.interp(run.soc, ocv_soc, ocv_v))[used] * np.sqrt(run.weight[used])
     found = np.linalg.lstsq(design, target, rcond=None)[0]
@@ -92,8 +89,7 @@ def check_dynamic(runs: Sequence[Run], ocv_soc: Array, ocv_v: Array) -> None:
         top = float(np.quantile(run.voltage_v[run.weight > 0], 0.995))
         if top > highest + 2 * WINDOW_V:
             problems.append(
-                f"{run.name}: works at up to {top:.2f} V, the OCV ends at {highest:.2f} V: another cell; "
-                "leave it out"
+                f"{run.name}: works at up to {top:.2f} V, the OCV ends at {highest:.2f} V: another cell; leave it out"
             )
         elif left > limit:
             problems.append(

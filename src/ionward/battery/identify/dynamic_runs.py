@@ -17,9 +17,7 @@ FULL = 0.97  # a cell that rests at a voltage of at least this SOC is taken as f
 RUN_S = 20.0  # shorter stretches are left out
 
 
-def dynamic_runs(
-    log: Log, temperature_c: float, capacity_ah: float, ocv_soc: Array, ocv_v: Array
-) -> list[Run]:
+def dynamic_runs(log: Log, temperature_c: float, capacity_ah: float, ocv_soc: Array, ocv_v: Array) -> list[Run]:
     """All usable stretches of one log.
 
     The SOC comes from `soc_ref` where the log has one; else from the charge counter and the rested voltage
@@ -46,9 +44,7 @@ def dynamic_runs(
         if part.sum() < RUN_S:
             continue
         known = soc[rows]
-        known = np.interp(
-            np.arange(len(known)), np.flatnonzero(np.isfinite(known)), known[np.isfinite(known)]
-        )
+        known = np.interp(np.arange(len(known)), np.flatnonzero(np.isfinite(known)), known[np.isfinite(known)])
         part_mean = mean[rows].copy()
         part_mean[0] = 0.0
         runs.append(

@@ -29,16 +29,19 @@ class Stiffness:
 
     noise_v: float = 0.06  # model error of one second of data; large because neighbouring errors are alike
     soc: float = 0.06  # bend of a logarithm over SOC
-    temperature: float = 0.10  # bend of a logarithm over 1/T
-    absolute: float = 1.5  # distance of a logarithm from the start value
+    temperature: float = 0.05  # bend of a logarithm over 1/T
+    absolute: float = 1.0  # distance of a logarithm from the start value
     tau: float = 0.5  # the same for time constants, which must stay apart
-    hysteresis_temperature: float = 0.1  # change of its logarithm from one temperature knot to the next
-    hysteresis_absolute: float = 0.5
+    hysteresis_temperature: float = 0.07  # change of its logarithm from one temperature knot to the next
+    hysteresis_absolute: float = 0.35
     ocv_soc_v: float = 0.0005  # bend of the OCV over SOC where the start value has none
     ocv_temperature_v: float = 0.003  # change of the OCV from one temperature knot to the next
     ocv_knee: float = 0.006  # the same, as an error in SOC: matters in the knee
-    slope_min_v: float = 0.02  # rise of the OCV over the whole SOC range below which it is pushed up
-    slope_std_v: float = 0.001  # how hard, at one knot
+    slope_min_v: float = 0.02  # rise of the OCV over the whole SOC range below which it is pushed up,
+    slope_share: float = 0.2  # or this share of the rise that the start value has there,
+    slope_std_v: float = 0.003  # how hard, at one knot
+    activation_min_k: float = 600.0  # resistances fall with temperature at least like exp(this / T),
+    activation_std: float = 0.05  # how hard, in the logarithm
 
 
 @dataclass
@@ -187,6 +190,22 @@ def _evaluate(
     return cost, jtj, jtr
 
 
+Rise = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Array, float]
+
+
+def _ocv_rises(index: npt.NDArray[np.int64], start: Array, s: Stiffness) -> Rise:
+    """Steps of the OCV from knot to knot, each with its least rise."""
+    low, high = index[:, :-1].ravel(), index[:, 1:].ravel()
+    floor = np.tile(s.slope_min_v * np.diff(OCV_SOCS), index.shape[0])
+    return low, high, np.maximum(floor, s.slope_share * (start[high] - start[low])), s.slope_std_v
+
+
+def _resistance_rises(index: npt.NDArray[np.int64], s: Stiffness) -> Rise:
+    """Steps of a resistance's logarithm from a warmer knot to the colder one."""
+    least = s.activation_min_k * -np.diff(1 / (TEMPERATURES_C + 273.15))
+    return index[1:].ravel(), index[:-1].ravel(), np.repeat(least, index.shape[1]), s.activation_std
+
+
 class Prior:
     """What is believed before the data: tables are smooth, and near their start values where nothing was
     measured.
@@ -197,14 +216,14 @@ class Prior:
     def __init__(self, layout: Layout, start: Array, runs: Sequence[Run], stiffness: Stiffness) -> None:
         self.rows: list[tuple[npt.NDArray[np.int64], Array, float]] = []
         s = stiffness
-        self.stiffness = s
-        self.ocv_index = layout.index("ocv")
+        self.rises = [_ocv_rises(layout.index("ocv"), start, s)]
+        self.rises += [_resistance_rises(layout.index(name), s) for name in ("r0", "r1", "r2")]
         inverse = 1 / (TEMPERATURES_C + 273.15)
         for name in POSITIVE:
             index = layout.index(name)
             tau = name.startswith("tau")
             for j in range(index.shape[0]):
-                self._bends(index[j], CIRCUIT_SOCS, s.soc * 0.5 if tau else s.soc)
+                self._bends(index[j], CIRCUIT_SOCS, s.soc * 0.5 if tau or name == "hysteresis" else s.soc)
             for m in range(index.shape[1]):
                 column = index[:, m]
                 if name == "hysteresis":
@@ -266,18 +285,15 @@ class Prior:
         product = self.matrix @ x
         cost = 0.5 * float(x @ product - 2 * self.vector @ x + self.constant)
         matrix, gradient = self.matrix.copy(), product - self.vector
-        # The OCV rises: where a step falls short of the least rise, it is pushed (only while it does).
-        low, high = self.ocv_index[:, :-1].ravel(), self.ocv_index[:, 1:].ravel()
-        least = np.tile(self.stiffness.slope_min_v * np.diff(OCV_SOCS), self.ocv_index.shape[0])
-        short = (x[high] - x[low] - least) / self.stiffness.slope_std_v
-        short = np.minimum(short, 0.0)
-        on = short < 0
-        scale = 1 / self.stiffness.slope_std_v
-        np.add.at(gradient, high[on], scale * short[on])
-        np.add.at(gradient, low[on], -scale * short[on])
-        for a, b in zip(low[on], high[on], strict=True):
-            matrix[a, a] += scale**2
-            matrix[b, b] += scale**2
-            matrix[a, b] -= scale**2
-            matrix[b, a] -= scale**2
-        return matrix, gradient, cost + 0.5 * float(short @ short)
+        for low, high, least, std in self.rises:
+            # Where a step falls short of the least rise, it is pushed up (only while it does).
+            short = np.minimum((x[high] - x[low] - least) / std, 0.0)
+            on = short < 0
+            np.add.at(gradient, high[on], short[on] / std)
+            np.add.at(gradient, low[on], -short[on] / std)
+            for i, j in ((low, low), (high, high)):
+                np.add.at(matrix, (i[on], j[on]), 1 / std**2)
+            for i, j in ((low, high), (high, low)):
+                np.add.at(matrix, (i[on], j[on]), -1 / std**2)
+            cost += 0.5 * float(short @ short)
+        return matrix, gradient, cost

@@ -22,9 +22,7 @@ from ionward.errors import UserError
 Array = npt.NDArray[np.float64]
 Progress = Callable[[str, float], None]
 ITERATIONS = 40
-ACTIVATION_K = (
-    3000.0  # start value of resistance over temperature: 25 kJ/mol, usual for charge transfer and SEI
-)
+ACTIVATION_K = 3000.0  # start value of resistance over temperature: 25 kJ/mol, usual for charge transfer and SEI
 METHOD = (
     "two RC pairs and one-state hysteresis, all runs fitted at once by Gauss-Newton with smoothness over SOC "
     "and 1/T; OCV corrected for the polarisation of the slow tests by the same fit; current offset and start "
@@ -170,9 +168,7 @@ def _branches(ocv: Sequence[Log], nominal: Mapping[int, float], capacity_ah: flo
             reference = capacities[min(capacities, key=lambda t: abs(t - 25))]
         elif nearest is not None:
             runs_there = branch_runs(nearest, nominal[id(nearest)], 0.9 * swings[id(nearest)])
-            falls = [
-                float(np.ptp(r.soc)) * 0.9 * swings[id(nearest)] for r in runs_there if r.soc[-1] < r.soc[0]
-            ]
+            falls = [float(np.ptp(r.soc)) * 0.9 * swings[id(nearest)] for r in runs_there if r.soc[-1] < r.soc[0]]
             reference = falls[0] if falls else swings[id(nearest)]
     assert reference is not None
     for log in alone:
@@ -203,9 +199,7 @@ def _rough_ocv(branches: Sequence[Run]) -> tuple[Array, Array]:
 
     down, up = curve(-1.0), curve(1.0)
     if down is None and up is None:
-        raise UserError(
-            "the OCV logs hold neither a slow charge nor a slow discharge over most of the capacity"
-        )
+        raise UserError("the OCV logs hold neither a slow charge nor a slow discharge over most of the capacity")
     down = up if down is None else down
     up = down if up is None else up
     assert down is not None
@@ -253,9 +247,7 @@ def _gaps(runs: Sequence[Run]) -> list[str]:
         )
     else:
         listed = ", ".join(f"{t:g}" for t in temperatures)
-        out.append(
-            f"resistances and time constants away from {listed} degC are interpolated or continued over 1/T"
-        )
+        out.append(f"resistances and time constants away from {listed} degC are interpolated or continued over 1/T")
     used = [soc for r in runs if r.kind == "dynamic" for soc in (r.soc[r.weight > 0].min(),)]
     if min(used) > 0.02:
         out.append(f"no dynamic test below {100 * min(used):.0f} % SOC")

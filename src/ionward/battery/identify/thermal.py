@@ -15,9 +15,7 @@ from ionward.battery.identify.runs import Run
 
 Array = npt.NDArray[np.float64]
 
-SPECIFIC_HEAT = (
-    950.0  # J/(kg K), 18650 and 26650 cells: 830-1100 in A. Loges et al., J. Power Sources 336 (2016)
-)
+SPECIFIC_HEAT = 950.0  # J/(kg K), 18650 and 26650 cells: 830-1100 in A. Loges et al., J. Power Sources 336 (2016)
 CORE_SURFACE_K_PER_W = 3.0  # 18650 cells: 2-4 K/W, C. Forgez et al., J. Power Sources 195 (2010) for a 26650
 SURFACE_SHARE = 0.1  # of the heat capacity: the can
 RISE_K = 1.2  # a run that warms less says nothing
@@ -78,9 +76,7 @@ def identify_thermal(runs: Sequence[Run], fit: Fit, measured: set[str], mass_kg:
         if run.kind == "dynamic" and run.name in measured and np.ptp(run.temperature_c) > RISE_K
     ]
     if not data:
-        return _thermal(
-            np.exp(start), False, "typical of cylindrical cells, scaled with the mass: not measured"
-        )
+        return _thermal(np.exp(start), False, "typical of cylindrical cells, scaled with the mass: not measured")
 
     def residuals(x: Array) -> Array:
         values = np.exp(x[:3])

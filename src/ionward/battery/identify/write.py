@@ -21,9 +21,7 @@ def cell_toml(cell: CellModel) -> str:
     """The text of a cell file; reading it gives the same model again."""
     intro = textwrap.indent(_INTRO.format(title=cell.title), "# ", lambda line: True).replace("# \n", "#\n")
     lines = [intro, ""]
-    lines += [
-        f"{k} = {json.dumps(getattr(cell, k), ensure_ascii=False)}" for k in ("name", "title", "chemistry")
-    ]
+    lines += [f"{k} = {json.dumps(getattr(cell, k), ensure_ascii=False)}" for k in ("name", "title", "chemistry")]
     for section in ("data_sheet", "capacity", "hysteresis", "thermal", "provenance", "ocv", "circuit"):
         lines += ["", f"[{section}]", *_part(getattr(cell, section))]
     for result in cell.fit:

@@ -1,0 +1,146 @@
+"""Time of the whole tick, all stages, and from the start of a process to its first tick.
+
+Every cell, every sensor and every channel has a new sample in every tick: the most that a pack can ask for. Filling
+the samples is timed alone and taken off. The best of several rounds counts.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ionward._compile import njit
+from ionward.control.bms import Bms
+from ionward.control.tick import Memory, tick
+from ionward.image.build import load_pack
+from ionward.image.inputs import CHANNEL, RAW, Raw, new_command
+from ionward.image.layout import Image, Size
+from ionward.image.parameters import CELLP, SENSORP, Parameters
+from ionward.image.signals import STATE_CONNECTED
+
+PACK = Path(__file__).parents[1] / "examples" / "ev-96s.toml"
+ROUNDS = 5
+CELLS_PER_ROUND = 400_000
+FIRST_TICK = """
+from ionward.control.bms import Bms
+from ionward.image.build import load_pack
+from ionward.image.inputs import new_command
+import sys
+bms = Bms.of(load_pack(sys.argv[1])[0])
+bms.step(bms.new_raw(), new_command())
+"""
+
+
+@njit
+def fill(raw: Raw, noise: Any, k: int) -> None:
+    """New samples of everything: a drive with a swinging current."""
+    now_s = raw.clock[0]["time_s"] + 0.01
+    raw.clock[0]["time_s"] = now_s
+    current_a = -80.0 + 60.0 * np.sin(0.01 * k)
+    for block in (raw.channels, raw.cells, raw.temperatures):
+        for item in range(block.shape[1]):
+            block[RAW.time_s, item] = now_s
+    # Noise from a row of numbers, read from another place each time.
+    length = noise.shape[0] - raw.cells.shape[1]
+    first = (7919 * k) % length
+    for item in range(raw.cells.shape[1]):
+        raw.cells[RAW.value, item] = 3.7 + 0.0005 * current_a + 0.0005 * noise[first + item]
+    for item in range(raw.temperatures.shape[1]):
+        raw.temperatures[RAW.value, item] = 27.0 + 0.02 * noise[first + item]
+    total_v = raw.cells.shape[1] * (3.7 + 0.0005 * current_a)
+    raw.channels[RAW.value, CHANNEL.current_a] = current_a + 0.1 * noise[first]
+    raw.channels[RAW.value, CHANNEL.current_redundant_a] = current_a - 0.1 * noise[first]
+    raw.channels[RAW.value, CHANNEL.pack_voltage_v] = total_v + 0.1 * noise[first]
+    raw.channels[RAW.value, CHANNEL.bus_voltage_v] = total_v - 0.1 * noise[first]
+
+
+@njit
+def fill_only(raw: Raw, noise: Any, ticks: int) -> None:
+    for k in range(ticks):
+        fill(raw, noise, k)
+
+
+@njit
+def run(raw: Raw, noise: Any, command: Any, parameters: Parameters, image: Image, memory: Memory, ticks: int) -> None:
+    for k in range(ticks):
+        fill(raw, noise, k)
+        tick(raw, command, parameters, image, memory)
+
+
+def sized(cells: int) -> Bms:
+    """The EV pack with another number of cells: modules of eight, two sensors each."""
+    _, p = load_pack(PACK)
+    modules = cells // 8
+    size = Size(cells, 2 * modules, modules)
+
+    def repeat(block: Any, items: int) -> Any:
+        return np.tile(block, -(-items // block.shape[1]))[:, :items].copy()
+
+    told, sensors = repeat(p.cells, cells), repeat(p.sensors, size.sensors)
+    told[CELLP.module] = np.arange(cells) // 8
+    told[CELLP.sensor_a], told[CELLP.sensor_b] = 2 * told[CELLP.module], 2 * told[CELLP.module] + 1
+    sensors[SENSORP.module] = np.arange(size.sensors) // 2
+    parameters = p._replace(
+        scalars=p.scalars.copy(),
+        cell_limits=repeat(p.cell_limits, cells),
+        sensor_limits=repeat(p.sensor_limits, size.sensors),
+        cells=told,
+        sensors=sensors,
+    )
+    parameters.scalars["series"] = cells
+    parameters.scalars["has_contactors"] = 0  # the inputs of this loop do not answer: the pack is observed
+    for row in parameters.channel_limits[:2]:
+        row[CHANNEL.main_positive_closed : CHANNEL.precharge_closed + 1] = 0
+    parameters.channel_limits[2, CHANNEL.pack_voltage_v] = parameters.channel_limits[2, CHANNEL.bus_voltage_v] = 1e6
+    return Bms(parameters, size)
+
+
+def tick_us(cells: int) -> float:
+    """Mean time of a tick in µs, over many, so that each slow stage has its share."""
+    bms, noise = sized(cells), np.random.default_rng(1).normal(size=2 * cells + 10_000)
+    raw, command = bms.new_raw(), new_command()
+    good = {"insulation_ohm": 1e7, "hvil_closed": 1.0, "crash": 0.0, "coolant_inlet_c": 25.0,
+            "coolant_outlet_c": 25.0, "ambient_c": 25.0}  # fmt: skip
+    for name, value in good.items():
+        raw.channels[RAW.value, getattr(CHANNEL, name)] = value
+    rest = (noise, command, bms.parameters, bms.image, bms.memory)
+    run(raw, *rest, 300)
+    fill_only(raw, noise, 1)
+    assert bms.image.scalars[0]["state"] == STATE_CONNECTED, "the bench pack is not well"
+    assert bms.image.scalars[0]["discharge_limit_a"] > 0, "the bench pack is not allowed to discharge"
+    ticks = 100 * max(1, CELLS_PER_ROUND // cells // 100)
+    whole, filling = [], []
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        run(raw, *rest, ticks)
+        whole.append(time.perf_counter() - start)
+        start = time.perf_counter()
+        fill_only(raw, noise, ticks)
+        filling.append(time.perf_counter() - start)
+        run(raw, *rest, 10)
+    return 1e6 * (min(whole) - min(filling)) / ticks
+
+
+def warm_start_s() -> float:
+    """A fresh process from its start to its first tick, compiled code in the cache."""
+    times = []
+    for _ in range(4):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-c", FIRST_TICK, str(PACK)], check=True)
+        times.append(time.perf_counter() - start)
+    return min(times[1:])
+
+
+def figures() -> dict[str, float | None]:
+    """`tick_us_400`, `tick_us_10000`, `warm_start_s`."""
+    return {"tick_us_400": tick_us(400), "tick_us_10000": tick_us(10_000), "warm_start_s": warm_start_s()}
+
+
+if __name__ == "__main__":
+    for name, value in figures().items():
+        print(f"{name:20} {value:10.2f}")

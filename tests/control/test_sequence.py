@@ -1,0 +1,528 @@
+"""The connection sequence on a bus: each state, each way on, each way out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from helpers.bus import DT, NEGATIVE, POSITIVE, PRECHARGE, Bus
+from helpers.control import set_channel, set_current, unfit
+from ionward.control.contactors import SEQ, STEPS
+from ionward.image.inputs import CHANNEL
+from ionward.image.signals import (
+    BAD,
+    LEVEL_FAULT,
+    MEASURED,
+    OPEN_IN_ORDER,
+    OPEN_NONE,
+    OPEN_NOW,
+    STATE_CLOSING,
+    STATE_CONNECTED,
+    STATE_PRECHARGE,
+    STATE_STANDBY,
+)
+
+OPEN = {POSITIVE: False, NEGATIVE: False, PRECHARGE: False}
+
+
+def step_of(bus: Bus) -> str:
+    return STEPS[int(bus.memory.fields[SEQ.step])]
+
+
+def reach(bus: Bus, step: str, seconds: float = 10.0) -> None:
+    """Go on until a step of the sequence is under way."""
+    for _ in range(round(seconds / DT)):
+        if step_of(bus) == step:
+            return
+        bus.step()
+    raise AssertionError(f"step {step} not reached: {bus.history}")
+
+
+# --- connecting
+
+
+def test_connecting_goes_negative_precharge_positive_and_lets_the_precharge_contactor_go() -> None:
+    bus = Bus()
+    bus.step(2)
+    assert (bus.state, bus.reason) == ("standby", "no connection asked for")
+    bus.command["connect"] = 1
+    seen = []
+    for _ in range(200):
+        bus.step()
+        if not seen or seen[-1] != bus.driven:
+            seen.append(bus.driven)
+    assert seen == [
+        {POSITIVE: False, NEGATIVE: True, PRECHARGE: False},
+        {POSITIVE: False, NEGATIVE: True, PRECHARGE: True},
+        {POSITIVE: True, NEGATIVE: True, PRECHARGE: True},
+        {POSITIVE: True, NEGATIVE: True, PRECHARGE: False},
+    ]
+    assert [state for state, _ in bus.history] == ["standby", "standby", "precharge", "closing", "connected"]
+    assert bus.reason == ""
+
+
+def test_the_positive_contactor_closes_only_on_a_bus_at_pack_voltage() -> None:
+    bus = Bus()
+    bus.step(2)
+    bus.command["connect"] = 1
+    while not bus.driven[POSITIVE]:
+        bus.step()
+    assert abs(bus.bus_v - bus.pack_v) <= 1.0
+    assert abs(bus.current) <= 0.5
+
+
+def test_init_waits_for_all_measurements() -> None:
+    bus = Bus()
+    bus.scalars["cells_usable"] = 95
+    bus.command["connect"] = 1
+    bus.step(5)
+    assert (bus.state, bus.reason) == ("init", "measurements not complete yet")
+    bus.scalars["cells_usable"] = 96
+    bus.until("connected")
+
+
+def test_a_live_bus_that_matches_needs_no_precharge() -> None:
+    bus = Bus()
+    bus.bus_v = bus.source_v = bus.pack_v + 0.5
+    bus.connect()
+    assert "precharge" not in [state for state, _ in bus.history]
+
+
+def test_a_live_bus_above_the_pack_is_waited_for_then_refused() -> None:
+    bus = Bus()
+    bus.source_v = bus.pack_v + 20.0
+    bus.step(2)
+    bus.command["connect"] = 1
+    bus.step(1000)
+    assert (bus.state, bus.reason) == ("standby", "the bus is live and does not match the pack")
+    bus.step(2500)
+    bus.source_v = bus.pack_v
+    bus.step(100)
+    assert bus.state == "standby"  # it came too late: the wish must be given anew
+    bus.command["connect"] = 0
+    bus.step()
+    bus.command["connect"] = 1
+    bus.until("connected")
+
+
+def test_a_live_bus_that_comes_to_match_in_time_is_taken() -> None:
+    bus = Bus()
+    bus.source_v = bus.pack_v - 20.0
+    bus.step(2)
+    bus.command["connect"] = 1
+    bus.step(100)
+    assert bus.state == "standby"
+    bus.source_v = bus.pack_v
+    bus.until("connected", 1.0)
+
+
+def test_what_the_last_connection_left_on_the_bus_is_charged_from_there() -> None:
+    bus = Bus()
+    bus.connect()
+    bus.command["connect"] = 0
+    bus.until("standby")
+    bus.bus_v = 0.6 * bus.pack_v
+    bus.command["connect"] = 1
+    assert bus.until("connected") < 7.0
+
+
+def test_without_precharge_path_a_dead_or_matching_bus_is_connected() -> None:
+    bus = Bus(has_precharge=0)
+    bus.connect()
+    bus = Bus(has_precharge=0)
+    bus.source_v = 0.5 * bus.pack_v
+    bus.step(2)
+    bus.command["connect"] = 1
+    bus.step(200)
+    assert (bus.state, bus.reason) == ("standby", "the bus is live and does not match the pack")
+
+
+def test_without_feedback_contacts_times_and_voltages_count() -> None:
+    bus = Bus(feedback=False)
+    bus.connect()
+    bus.command["connect"] = 0
+    bus.until("standby", 10.0)
+    # The link keeps its charge: after a second it has left the pack's voltage by more than the tolerance.
+    assert bus.reason == ""
+
+
+def test_a_bus_that_keeps_its_voltage_proves_no_opening_without_feedback() -> None:
+    bus = Bus(feedback=False)
+    bus.connect()
+    bus.source_v = bus.pack_v
+    bus.command["connect"] = 0
+    bus.until("standby", 10.0)
+    assert bus.reason == "opening could not be proven: no feedback contact, and the bus has kept its voltage"
+
+
+def test_without_a_bus_sensor_the_current_tells_when_precharge_is_over() -> None:
+    bus = Bus()
+    unfit(bus.parameters, bus.image, CHANNEL.bus_voltage_v)
+    bus._measure = lambda: _measure_without_bus(bus)  # type: ignore[method-assign]
+    bus.connect()
+    assert abs(bus.bus_v - bus.pack_v) < 1.0
+
+
+def _measure_without_bus(bus: Bus) -> None:
+    set_current(bus.image, bus.current)
+    for name, closed in bus.closed.items():
+        set_channel(bus.image, getattr(CHANNEL, f"{name}_closed"), float(closed))
+
+
+def test_a_pack_without_contactors_is_observed() -> None:
+    bus = Bus(has_contactors=0)
+    bus.command["connect"] = 1
+    bus.step()
+    assert bus.state == "connected"
+    assert bus.driven == OPEN
+    bus.scalars["open_request"] = OPEN_IN_ORDER
+    bus.step()
+    assert (bus.state, bus.reason) == ("fault", "a fault is present")
+    bus.scalars["open_request"], bus.scalars["latched_faults"] = OPEN_NONE, 1
+    bus.step()
+    assert bus.reason == "a latched fault waits to be acknowledged"
+    bus.scalars["latched_faults"] = 0
+    bus.scalars["cells_usable"] = 95
+    bus.step()
+    assert bus.state == "init"
+
+
+# --- precharge that fails
+
+
+def failing(bus: Bus) -> Bus:
+    bus.step(2)
+    bus.command["connect"] = 1
+    bus.until("opening", 5.0)
+    return bus
+
+
+def test_a_slow_precharge_ends_at_its_timeout() -> None:
+    bus = Bus(precharge_timeout_s=0.4, contactor_close_s=0.1)
+    bus.capacitance = 0.004
+    failing(bus)
+    assert bus.reason == "precharge took too long"
+    assert bus.scalars["precharge_tries"] == 1
+    assert bus.driven == OPEN
+
+
+def test_a_short_circuit_on_the_bus_ends_precharge_early() -> None:
+    bus = Bus()
+    bus.load_ohm = 2.0
+    failing(bus)
+    assert bus.reason == "the bus voltage does not rise: short circuit or load on the bus"
+    assert bus.scalars["time_s"] - 100.0 < 1.5
+
+
+def test_current_past_the_resistor_ends_precharge() -> None:
+    bus = Bus()
+    bus.step(2)
+    bus.command["connect"] = 1
+    reach(bus, "charge")
+    bus._live = lambda: setattr(bus, "current", -60.0)  # type: ignore[method-assign]
+    bus.step(3)
+    assert (bus.state, bus.reason) == ("opening", "precharge current too high")
+
+
+def test_the_resistor_bears_only_so_much_energy() -> None:
+    bus = Bus(precharge_energy_max_j=30.0)
+    failing(bus)
+    assert bus.reason == "precharge resistor must cool down"
+
+
+def test_tries_wait_for_the_resistor_and_then_a_person_is_asked() -> None:
+    bus = Bus(precharge_timeout_s=0.4)
+    bus.capacitance = 0.02
+    failing(bus)
+    starts = []
+    for _ in range(3000):
+        was = bus.driven[PRECHARGE]
+        bus.step()
+        if bus.driven[PRECHARGE] and not was:
+            starts.append(bus.scalars["time_s"])
+        # Empty the link between tries, or it would come up step by step.
+        if bus.state == "standby":
+            bus.bus_v = 0.0
+    assert len(starts) == 2  # the first one came before
+    assert min(np.diff(starts)) >= 5.0
+    assert (bus.state, bus.reason) == ("fault", "all precharge tries are used up")
+    bus.command["connect"] = 0
+    bus.step(10)
+    assert bus.state == "fault"
+    bus.command["acknowledge_count"] += 1
+    bus.step(2)
+    assert bus.state == "standby"
+    assert bus.scalars["precharge_tries"] == 0
+
+
+def test_a_bus_without_capacitor_is_connected_and_flagged() -> None:
+    bus = Bus()
+    bus.capacitance = 1e-6
+    bus.connect()
+    assert bus.reason == "the bus voltage rose at once: no capacitor, or the precharge path is bypassed"
+
+
+# --- contactors that fail
+
+
+@pytest.mark.parametrize("name", [NEGATIVE, PRECHARGE, POSITIVE])
+def test_a_contactor_that_does_not_close_ends_the_connection(name: str) -> None:
+    bus = Bus()
+    bus.stuck.add(name)
+    bus.step(2)
+    bus.command["connect"] = 1
+    bus.until("fault", 5.0)
+    assert bus.reason == "a contactor did not close"
+    assert bus.driven == OPEN
+    bus.command["connect"] = 0
+    bus.step(5)
+    assert bus.state == "fault"
+    bus.stuck.clear()
+    bus.command["acknowledge_count"] += 1
+    bus.until("standby", 1.0)
+
+
+@pytest.mark.parametrize("name", [NEGATIVE, POSITIVE])
+def test_a_welded_contactor_is_found_when_opening(name: str) -> None:
+    bus = Bus()
+    bus.connect()
+    bus.welded.add(name)
+    bus.command["connect"] = 0
+    bus.until("fault", 5.0)
+    assert bus.reason == "a contactor did not open"
+    assert bus.driven == OPEN
+    # Acknowledging does not help while it is welded.
+    bus.command["acknowledge_count"] += 1
+    bus.step(50)
+    assert (bus.state, bus.reason) == ("fault", "a contactor did not open")
+
+
+def test_a_welded_precharge_contactor_is_found_when_it_should_let_go() -> None:
+    bus = Bus()
+    bus.step(2)
+    bus.command["connect"] = 1
+    reach(bus, "release")
+    bus.welded.add(PRECHARGE)
+    bus.until("fault", 5.0)
+    assert bus.reason == "a contactor did not open"
+
+
+def test_a_welded_positive_contactor_without_feedback_shows_on_the_bus() -> None:
+    bus = Bus(feedback=False)
+    bus.welded.add(POSITIVE)
+    bus.step(2)
+    bus.command["connect"] = 1
+    bus.until("fault", 5.0)
+    assert bus.reason == "the bus became live before the positive contactor was closed: a contactor is welded"
+
+
+def test_a_contact_found_closed_in_standby_is_a_weld() -> None:
+    bus = Bus()
+    bus.step(2)
+    bus.welded.add(NEGATIVE)
+    bus.step(5)
+    assert (bus.state, bus.reason) == ("fault", "a contactor did not open")
+
+
+# --- opening
+
+
+def test_opening_waits_for_the_current_then_opens_positive_before_negative() -> None:
+    bus = Bus()
+    bus.connect()
+    bus.load_a = 40.0
+    bus.step(2)
+    bus.command["connect"] = 0
+    bus.step(100)
+    assert (bus.state, bus.reason) == ("opening", "waiting for the current to fall")
+    assert bus.driven[POSITIVE]
+    bus.load_a = 0.5
+    bus.step()
+    assert bus.driven == {POSITIVE: False, NEGATIVE: True, PRECHARGE: False}
+    bus.until("standby", 1.0)
+    assert bus.driven == OPEN
+
+
+@pytest.mark.parametrize("current", [400.0, np.nan])
+def test_opening_waits_no_longer_than_it_may(current: float) -> None:
+    bus = Bus(open_wait_s=2.0)
+    bus.connect()
+    bus.load_a = current
+    bus.command["connect"] = 0
+    bus.step(195)
+    assert bus.driven[POSITIVE]
+    bus.step(10)
+    assert not bus.driven[POSITIVE]
+
+
+def test_after_a_fault_nothing_closes_before_it_is_acknowledged_and_the_wish_withdrawn() -> None:
+    bus = Bus()
+    bus.connect()
+    bus.scalars["open_request"], bus.scalars["fault_level"], bus.scalars["latched_faults"] = 1, LEVEL_FAULT, 1
+    bus.until("fault")
+    assert bus.reason == "a fault is present"
+    bus.scalars["open_request"], bus.scalars["fault_level"] = OPEN_NONE, 0
+    bus.step(100)
+    assert (bus.state, bus.reason) == ("fault", "a latched fault waits to be acknowledged")
+    bus.scalars["latched_faults"] = 0
+    bus.step(100)
+    assert (bus.state, bus.reason) == ("fault", "the wish to connect must be withdrawn first")
+    bus.command["connect"] = 0
+    bus.step(2)
+    assert bus.state == "standby"
+    bus.command["connect"] = 1
+    bus.until("connected")
+
+
+STAGES = [
+    "negative",
+    "probe",
+    "charge",
+    "positive",
+    "release",
+    "none",
+    "wait",
+    "open positive",
+    "open negative",
+    "prove",
+]
+
+
+def at(step: str, **changes: float) -> Bus:
+    """A bus that is in the middle of a step; `none` means connected."""
+    bus = Bus(**changes)
+    if step in ("none", "wait", "open positive", "open negative", "prove"):
+        bus.connect()
+        if step != "none":
+            bus.load_a = 50.0 if step == "wait" else 0.0
+            bus.step()
+            bus.command["connect"] = 0
+            reach(bus, step)
+    else:
+        bus.step(2)
+        bus.command["connect"] = 1
+        reach(bus, step)
+    return bus
+
+
+@pytest.mark.parametrize("step", STAGES)
+def test_open_now_opens_everything_in_the_same_tick_from_every_step(step: str) -> None:
+    bus = at(step)
+    bus.scalars["open_request"] = OPEN_NOW
+    bus.step()
+    assert bus.driven == OPEN
+    bus.until("fault", 1.0)
+
+
+@pytest.mark.parametrize("step", STAGES)
+def test_open_in_order_is_followed_from_every_step(step: str) -> None:
+    bus = at(step)
+    positive = bus.driven[POSITIVE]
+    bus.scalars["open_request"] = OPEN_IN_ORDER
+    bus.step()
+    if not positive:
+        assert not bus.driven[POSITIVE]
+    assert not bus.driven[PRECHARGE]
+    assert bus.state in ("opening", "fault")
+    bus.until("fault", 3.5)
+    assert bus.driven == OPEN
+
+
+@pytest.mark.parametrize("step", ["negative", "probe", "charge", "positive", "release"])
+def test_a_withdrawn_wish_ends_the_connection_from_every_step(step: str) -> None:
+    bus = at(step)
+    bus.command["connect"] = 0
+    bus.until("standby", 1.0)
+    assert bus.driven == OPEN
+    assert bus.scalars["precharge_tries"] == 0
+
+
+@pytest.mark.parametrize("step", ["negative", "probe", "charge"])
+def test_a_lost_measurement_ends_precharge_from_every_step(step: str) -> None:
+    bus = at(step)
+    bus.scalars["cells_usable"] = 95
+    bus.step()
+    assert bus.driven == OPEN
+    bus.until("standby", 1.0)
+    bus.step(5)
+    assert bus.reason == "measurements not complete yet"
+
+
+@pytest.mark.parametrize("state", ["init", "standby"])
+def test_protection_is_heard_while_everything_is_open(state: str) -> None:
+    bus = Bus()
+    bus.step(0 if state == "init" else 2)
+    bus.scalars["open_request"] = OPEN_NOW
+    bus.step()
+    assert bus.state == "fault"
+
+
+def test_a_fault_that_blocks_without_opening_holds_the_connection_back() -> None:
+    bus = Bus()
+    bus.step(2)
+    bus.scalars["fault_level"] = LEVEL_FAULT
+    bus.command["connect"] = 1
+    bus.step(10)
+    assert (bus.state, bus.reason) == ("standby", "a fault is present")
+    bus.scalars["fault_level"], bus.scalars["latched_faults"] = 0, 2
+    bus.step(10)
+    assert bus.reason == "a latched fault waits to be acknowledged"
+
+
+# --- rules that no input may break
+
+
+values = st.one_of(st.just(np.nan), st.floats(-500.0, 900.0), st.sampled_from([0.0, 1.0, 345.6, 345.0, 346.0]))
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_no_input_closes_against_protection_or_onto_a_bus_that_does_not_match(data: st.DataObject) -> None:
+    bus = Bus()
+    bus.step(2)
+    bus.command["connect"] = 1
+    waiting = 0.0
+    for _ in range(60):
+        for _ in range(data.draw(st.integers(1, 20))):
+            bus._live()
+            bus._measure()
+            if data.draw(st.integers(0, 9)) == 0:
+                channel = data.draw(st.integers(0, bus.image.channels.shape[1] - 1))
+                set_channel(bus.image, channel, data.draw(values))
+                bus.image.channels[MEASURED.quality, channel] = data.draw(st.integers(0, BAD))
+            before = bus.driven
+            _tick(bus)
+            s = bus.scalars
+            if s["open_request"] == OPEN_NOW:
+                assert bus.driven == OPEN
+            if s["open_request"] != OPEN_NONE:
+                assert not any(now and not then for now, then in zip(bus.driven.values(), before.values(), strict=True))
+                waiting = waiting + DT if any(bus.driven.values()) else 0.0
+                assert waiting <= 3.0 + 0.1 + 0.1 + 3 * DT
+            else:
+                waiting = 0.0
+            if bus.driven[POSITIVE] and not before[POSITIVE]:
+                assert abs(bus.memory.fields[SEQ.bus_v] - bus.memory.fields[SEQ.pack_v]) <= 1.0
+                assert s["state"] == STATE_CLOSING
+            if bus.driven[PRECHARGE]:
+                assert bus.driven[NEGATIVE]
+                assert s["state"] in (STATE_PRECHARGE, STATE_CLOSING)
+            if s["state"] == STATE_CONNECTED:
+                assert bus.driven == {POSITIVE: True, NEGATIVE: True, PRECHARGE: False}
+            if s["state"] <= STATE_STANDBY:
+                assert bus.driven == OPEN
+        bus.scalars["open_request"] = data.draw(st.sampled_from([OPEN_NONE] * 5 + [OPEN_IN_ORDER, OPEN_NOW, 3]))
+        bus.scalars["latched_faults"] = data.draw(st.sampled_from([0, 0, 0, 1]))
+        bus.scalars["cells_usable"] = data.draw(st.sampled_from([96, 96, 96, 95]))
+        bus.command["connect"] = data.draw(st.sampled_from([1, 1, 1, 0, 2]))
+        bus.command["acknowledge_count"] += data.draw(st.integers(0, 1))
+
+
+def _tick(bus: Bus) -> None:
+    """One tick on measurements that were made already."""
+    live, measure = bus._live, bus._measure
+    bus._live = bus._measure = lambda: None  # type: ignore[method-assign]
+    bus.step()
+    bus._live, bus._measure = live, measure  # type: ignore[method-assign]

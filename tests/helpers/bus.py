@@ -1,0 +1,108 @@
+"""A pack's contactors, precharge resistor and DC link, as simple as tests of the sequence need them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from helpers.control import advance, set_channel, set_current, small_parameters, small_size, unfit, well_image
+from ionward.control.sequence import new_sequence_memory, sequence
+from ionward.image.inputs import CHANNEL, new_command
+from ionward.image.signals import MEASURED, SEQUENCE_REASONS, STATE_INIT, STATES
+
+DT = 0.01
+POSITIVE, NEGATIVE, PRECHARGE = "main_positive", "main_negative", "precharge"
+
+
+class Bus:
+    """Contactors follow after two ticks unless they are `stuck` or `welded`; the link is an RC circuit."""
+
+    def __init__(self, cells: int = 96, feedback: bool = True, **changes: float) -> None:
+        self.parameters = small_parameters(cells, **changes)
+        self.image = well_image(self.parameters)
+        self.image.scalars["state"] = STATE_INIT
+        self.memory = new_sequence_memory(small_size(cells))
+        self.command = new_command()
+        self.pack_v = float(self.image.cells[0].sum())
+        self.bus_v = 0.0
+        self.capacitance = 0.001
+        self.load_ohm = math.inf
+        self.source_v = math.nan  # something else that holds the bus
+        self.load_a = 0.0  # while connected
+        self.closed = {POSITIVE: False, NEGATIVE: False, PRECHARGE: False}
+        self.coming = dict.fromkeys(self.closed, 0)
+        self.welded: set[str] = set()
+        self.stuck: set[str] = set()
+        self.feedback = feedback
+        self.history: list[tuple[str, str]] = []
+        if not feedback:
+            unfit(self.parameters, self.image, *(getattr(CHANNEL, f"{name}_closed") for name in self.closed))
+
+    @property
+    def state(self) -> str:
+        return STATES[self.scalars["state"]]
+
+    @property
+    def reason(self) -> str:
+        return SEQUENCE_REASONS[self.scalars["state_reason"]]
+
+    @property
+    def scalars(self) -> Any:
+        return self.image.scalars[0]
+
+    @property
+    def driven(self) -> dict[str, bool]:
+        return {name: bool(self.scalars[f"{name}_close"]) for name in self.closed}
+
+    def step(self, count: int = 1) -> None:
+        for _ in range(count):
+            self._live()
+            self._measure()
+            sequence(self.parameters, self.command, self.image, self.memory)
+            if not self.history or self.history[-1] != (self.state, self.reason):
+                self.history.append((self.state, self.reason))
+            advance(self.image, DT)
+
+    def until(self, state: str, seconds: float = 60.0) -> float:
+        """Step until a state is reached; returns how long it took."""
+        start = self.scalars["time_s"]
+        while self.state != state:
+            self.step()
+            assert self.scalars["time_s"] - start < seconds, f"{state} not reached: {self.history}"
+        return float(self.scalars["time_s"] - start)
+
+    def connect(self) -> None:
+        self.step(2)
+        self.command["connect"] = 1
+        self.until("connected")
+
+    def _live(self) -> None:
+        for name, wish in self.driven.items():
+            self.coming[name] = self.coming[name] + 1 if wish != self.closed[name] else 0
+            if self.coming[name] >= 2 and not (wish and name in self.stuck):
+                self.closed[name] = wish
+            if name in self.welded:
+                self.closed[name] = True
+        self.current = 0.0
+        if not math.isnan(self.source_v):
+            self.bus_v = self.source_v
+        if self.closed[NEGATIVE] and self.closed[POSITIVE]:
+            self.bus_v, self.current = self.pack_v, -self.load_a
+        elif self.closed[NEGATIVE] and self.closed[PRECHARGE]:
+            resistance = float(self.parameters.scalars[0]["precharge_resistance_ohm"])
+            self.current = -(self.pack_v - self.bus_v) / resistance
+            if math.isnan(self.source_v):
+                share = self.load_ohm / (self.load_ohm + resistance) if self.load_ohm < math.inf else 1.0
+                end_v = self.pack_v * share
+                tau = resistance * share * self.capacitance
+                self.bus_v += (end_v - self.bus_v) * (1 - math.exp(-DT / tau))
+        elif math.isnan(self.source_v):
+            self.bus_v *= math.exp(-DT / 50.0)
+
+    def _measure(self) -> None:
+        set_channel(self.image, CHANNEL.bus_voltage_v, self.bus_v)
+        set_current(self.image, self.current)
+        if self.feedback:
+            for name, closed in self.closed.items():
+                set_channel(self.image, getattr(CHANNEL, f"{name}_closed"), float(closed))
+        self.image.channels[MEASURED.new, CHANNEL.bus_voltage_v] = 1
