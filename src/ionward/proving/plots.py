@@ -131,7 +131,10 @@ def cells(path: Path, system: System, result: Result, traces: Traces) -> None:
     voltage.set_ylabel("V")
     _legend(voltage)
     spread.plot(t, 1000 * (high - low), color=ORANGE, lw=0.9, label="highest less lowest")
-    far = np.argsort(-np.nan_to_num(np.nanmax(np.abs(v - middle[:, None]), axis=0), nan=-1))[:2] if len(v) else []
+    far: list[int] = []
+    if len(v):
+        away = np.nanmax(np.abs(v - middle[:, None]), axis=0)
+        far = np.argsort(-np.nan_to_num(away, nan=-1.0))[:2].tolist()
     for cell, colour in zip(far, (VIOLET, GREEN), strict=False):
         spread.plot(t, 1000 * (v[:, cell] - middle), color=colour, lw=0.7, label=f"cell {cell} less median")
     spread.set_ylabel("mV")

@@ -13,9 +13,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
+from ionward.battery.files import read_toml
 from ionward.battery.part import Positive, SystemPart
 from ionward.battery.problems import Problem, problems_of
-from ionward.battery.system import read_toml
 from ionward.errors import UserError
 from ionward.twin.build import Start
 
