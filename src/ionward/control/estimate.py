@@ -41,6 +41,7 @@ RECORD_SIGNALS = (
     Signal("charge_as", "As", "Charge since the last filter step"),
     Signal("charge_var_as2", "A²s²", "Variance of that charge"),
     Signal("square_a2", "A²", "Mean square of the current over the last ten minutes"),
+    Signal("square_s", "s", "Time that this mean covers, up to ten minutes"),
     Signal("blind_s", "s", "Time since the current was last measured"),
     Signal("sign", "", "Sign of the last current that was clearly not zero", "f8", -1, 1),
     Signal("ticks", "", "Ticks since the start", "i8"),
@@ -157,7 +158,8 @@ def count_charge(parameters: Parameters, image: Image, memory: EstimateMemory) -
                 s["charge_throughput_ah"] += mean_a * dt_s / 3600.0
             else:
                 s["discharge_throughput_ah"] -= mean_a * dt_s / 3600.0
-            m["square_a2"] += (mean_a * mean_a - m["square_a2"]) * dt_s / (dt_s + SQUARE_TIME_S)
+            m["square_s"] = min(m["square_s"] + dt_s, SQUARE_TIME_S + dt_s)
+            m["square_a2"] += (mean_a * mean_a - m["square_a2"]) * dt_s / m["square_s"]
         else:
             mean_a = 0.0
         steady_a2 = p["current_noise_a"] ** 2 + (CHARGE_GAIN_ERROR * mean_a) ** 2
