@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from helpers.cells import synthetic_cell
-from helpers.estimation import Estimates, feed, image_for, parameters_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.cells import synthetic_cell
+from helpers.estimation import Estimates, feed, image_for, parameters_for
 from ionward.control.ekf import STATE
 from ionward.control.estimate import PRESET, EstimateMemory, estimate, new_estimate_memory
 from ionward.image.layout import Image, Size
@@ -25,7 +25,7 @@ CAPACITY_AH = CELL_MODEL.capacity.reference_ah
 
 
 def drive(seed: int, rows: int = 3600, start: float = 0.9, wrong_ohm: float = 1.0) -> dict[str, Array]:
-    """A synthetic cell in a random drive at 1 Hz, simulated here: SOC, v1, v2 and h each with its own exact solution."""
+    """A synthetic cell in a random drive at 1 Hz, simulated here by the exact solution of each state."""
     rng = np.random.default_rng(seed)
     time_s = np.arange(rows) * 1.0
     current_a = np.repeat(rng.normal(-1.5, 2.5, -(-rows // 15)), 15)[:rows]

@@ -38,8 +38,7 @@ PRESET_STD = 0.3  # a start that a person gives may be 20 or 30 points wrong
 CURRENT_TOLERANCE = 0.015
 CHUNK_ROWS = 4000
 
-# What the run keeps of each row.
-KEPT = ("soc", "soc_std", "voltage_pred_v", "charge_limit_a", "discharge_limit_a", "residual_v", "usable")
+KEPT = 7  # numbers that the run keeps of each row, see `feed_rows`
 
 
 class Settings(NamedTuple):
@@ -214,7 +213,7 @@ def run_log(
     inputs[2] = log.voltage_v
     inputs[3] = math.nan if temperature_c is None else temperature_c
     before_gap = np.append(False, gap)
-    out = np.full((len(KEPT), rows), math.nan)
+    out = np.full((KEPT, rows), math.nan)
     seen = np.zeros((3, len(FAULTS)))
     for first in range(0, rows, CHUNK_ROWS):
         last = min(first + CHUNK_ROWS, rows)
@@ -226,7 +225,13 @@ def run_log(
         log,
         system,
         settings,
-        **dict(zip(KEPT, out, strict=True)),
+        soc=out[0],
+        soc_std=out[1],
+        voltage_pred_v=out[2],
+        charge_limit_a=out[3],
+        discharge_limit_a=out[4],
+        residual_v=out[5],
+        usable=out[6],
         gaps=int(gap.sum()),
         longest_gap_s=float(np.max(steps[gap], initial=0.0)),
         rejected_samples=int(s["rejected_samples"]),
