@@ -86,6 +86,8 @@ def identify_command(
     for log in (*slow, *fast):
         for line in log.issues.lines():
             console.print(f"{log.source}: {line}", style="yellow")
+    for warning in result.warnings:
+        console.print(f"Doubtful: {warning}", style="bold yellow")
     for note in result.notes:
         console.print(note, style="dim")
     out.parent.mkdir(parents=True, exist_ok=True)

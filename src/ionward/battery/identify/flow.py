@@ -32,12 +32,13 @@ METHOD = (
 
 @dataclass(frozen=True)
 class Identified:
-    """A cell model and what it was made from: runs, their fit, and notes for the reader."""
+    """A cell model and what it was made from: runs, their fit, notes for the reader, and logs in doubt."""
 
     cell: CellModel
     runs: list[Run]
     fit: Fit
     notes: list[str]
+    warnings: list[str]
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ def identify(
     if not ocv or not dynamic:
         raise UserError("identification needs at least one OCV log and one dynamic log")
     tell("check the logs", 0.0)
+    belong.check_names([*ocv, *dynamic])
     _check_logs([*ocv, *dynamic], description)
     nominal = _temperatures([*ocv, *dynamic], temperatures or {}, notes)
     branches = _branches(ocv, nominal, description.capacity_ah)
@@ -87,7 +89,7 @@ def identify(
         runs += found
         if log.temperature_c is not None:
             measured.update(run.name for run in found)
-    belong.check_dynamic([r for r in runs if r.kind == "dynamic"], OCV_SOCS, rough[0])
+    warnings = belong.check_dynamic([r for r in runs if r.kind == "dynamic"], OCV_SOCS, rough[0])
     start = _start(runs, rough)
     fit = fit_runs(
         runs,
@@ -124,7 +126,7 @@ def identify(
         fit=model.fit_results(fit, runs),
     )
     tell("done", 1.0)
-    return Identified(cell, runs, fit, notes)
+    return Identified(cell, runs, fit, notes, warnings)
 
 
 def _check_logs(logs: Sequence[Log], description: CellDescription) -> None:

@@ -17,6 +17,8 @@ Array = npt.NDArray[np.float64]
 SLOPE_MIN_V = 0.02  # rise of each OCV branch over the whole SOC range that is kept everywhere
 STD_FLOOR_V = 0.003
 STD_UNMEASURED = 1.5  # factor on the model error in temperatures where nothing was measured
+QUIET_SHARE = 0.01  # of a run's largest current: below it the cell rests
+QUIET_WEIGHT = 0.05  # of rests and slow tests in the model error
 STD_PRIOR_S = 100.0  # seconds of data at which a bin counts half against its neighbours
 
 
@@ -79,15 +81,18 @@ def hat_weights(values: Array, knots: Array) -> Array:
 def model_std(fit: Fit, runs: Sequence[Run]) -> Array:
     """Standard deviation of measured minus modelled voltage by temperature and SOC, V.
 
-    Squares of the residuals, weighted by time, are shared among the neighbouring knots. Bins with little
-    data lean on the mean of their temperature; temperatures without data take that of the nearest,
-    enlarged.
+    Squares of the residuals, weighted by time, are shared among the neighbouring knots. Rests and slow
+    tests count little: the model follows them well, and that says nothing about its error under load. Bins
+    with little data lean on the mean of their temperature; temperatures without data take that of the
+    nearest, enlarged, and more so where the resistance is higher.
     """
     squares = np.zeros((len(TEMPERATURES_C), len(CIRCUIT_SOCS)))
     seconds = np.zeros_like(squares)
     for run, predicted, soc in zip(runs, fit.predicted_v, fit.soc, strict=True):
         used = run.weight > 0
-        over_t = hat_weights(run.temperature_c[used], TEMPERATURES_C) * run.weight[used, None]
+        loaded = np.abs(run.current_a[used]) > QUIET_SHARE * np.max(np.abs(run.current_a))
+        weight = run.weight[used] * np.where(loaded & (run.kind == "dynamic"), 1.0, QUIET_WEIGHT)
+        over_t = hat_weights(run.temperature_c[used], TEMPERATURES_C) * weight[:, None]
         over_soc = hat_weights(soc[used], CIRCUIT_SOCS)
         error = (predicted - run.voltage_v)[used]
         squares += (over_t * error[:, None] ** 2).T @ over_soc
@@ -97,11 +102,13 @@ def model_std(fit: Fit, runs: Sequence[Run]) -> Array:
     mean = np.where(measured, squares.sum(axis=1) / np.maximum(total, 1e-9), np.nan)
     known = np.flatnonzero(measured)
     nearest = known[np.abs(np.subtract.outer(np.arange(len(mean)), known)).argmin(axis=1)]
+    ohm = np.mean(fit.values["r0"] + fit.values["r1"] + fit.values["r2"], axis=1)
     variance = np.empty_like(squares)
     for j in range(len(mean)):
         source = nearest[j]
         row = (squares[source] + STD_PRIOR_S * mean[source]) / (seconds[source] + STD_PRIOR_S)
-        variance[j] = row * (1.0 if measured[j] else STD_UNMEASURED**2)
+        growth = max(1.0, ohm[j] / ohm[source])
+        variance[j] = row * (1.0 if measured[j] else (STD_UNMEASURED * growth) ** 2)
     smooth = gaussian_filter1d(variance, 0.7, axis=1, mode="nearest")
     return np.asarray(np.maximum(np.sqrt(smooth), STD_FLOOR_V))
 
