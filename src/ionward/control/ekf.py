@@ -94,12 +94,12 @@ LANES = 16
 STATES = len(STATE)
 WORKS = len(WORK)
 
-# How wrong the model is. MODEL_STD of the cell table is what the fit left over in the very tests it was made from, so
-# each kind of error may have that size: slow (v2), fast (white within the fast time constant), and twice its variance
-# for what stays, because other cells and other days are not in a fit.
+# How wrong the model is. MODEL_STD of the cell table is what the fit left over under load, in the very tests it was made
+# from. What relaxes slowly (v2) may have that variance, what is fast half of it, and what stays (e) half more, because
+# other cells and other days are not in a fit.
 SLOW_SHARE = 1.0
-FAST_SHARE = 1.0
-ERROR_SHARE = 2.0
+FAST_SHARE = 0.5
+ERROR_SHARE = 1.5
 ERROR_TIME_S = 7200.0  # an OCV error changes with temperature and hysteresis: hours
 ERROR_SOC = 0.1  # and over a stage of the electrodes: about a tenth of the capacity
 RESISTANCE_ERROR = 0.15  # relative; new cells differ by 5 to 10 %, the rest is ageing and temperature inside the cell
