@@ -252,6 +252,46 @@ def test_a_precharge_that_leads_to_a_connection_or_is_called_off_is_no_failed_tr
     assert k.fault("precharge_failed", "value") == 0
 
 
+@pytest.mark.parametrize("name", ["main_positive", "main_negative", "precharge"])
+def test_giving_up_does_not_hide_a_contactor_that_does_not_close(name: str) -> None:
+    """The sequence withdraws the command as soon as the time is over, in the tick in which it is."""
+    k = Kernel()
+    k.command["connect"] = 1
+    k.tick()
+    k.s[f"{name}_close"] = 1
+    k.run(0.1)
+    k.s[f"{name}_close"] = 0
+    assert k.level("contactor_stuck_open") == LEVEL_NONE
+    k.run(0.05)
+    assert k.level("contactor_stuck_open") == LEVEL_FAULT
+    k.command["connect"] = 0
+    k.run(0.05)
+    assert k.level("contactor_stuck_open") == LEVEL_NONE
+    k.acknowledge()
+    k.tick()
+    assert k.s["latched_faults"] == 0
+
+
+def test_a_command_withdrawn_in_time_is_no_fault() -> None:
+    k = Kernel()
+    k.command["connect"] = 1
+    for _ in range(5):
+        k.s["main_positive_close"] = 1
+        k.run(0.07)
+        k.s["main_positive_close"] = 0
+        k.run(0.07)
+    assert k.levels() == {}
+
+
+def test_welded_contactors_that_carry_too_much_call_for_the_pyrofuse() -> None:
+    k = Kernel(contactor_break_a=100.0)
+    k.current(-120.0)
+    k.run(0.45)
+    assert (k.level("current_while_open"), k.s["pyrofuse_fire"]) == (LEVEL_FAULT, 0)
+    k.run(0.4)
+    assert (k.level("current_while_open"), k.s["pyrofuse_fire"]) == (LEVEL_CRITICAL, 1)
+
+
 # Directions and rest
 
 

@@ -218,7 +218,7 @@ _CURRENTS = (
         action="Treat the pack as live. Have contactors and current sensor checked.",
         dtc=0x1A2600, requirement="SR-026", relative_to="current_tolerance_a", factor=True,
         only_when=("has_contactors",),
-        warning=Level(2.0, 1.5, 5, 0.1), fault=Level(5.0, 2.0, 5, 0.1),
+        warning=Level(2.0, 1.5, 5, 0.1), fault=Level(5.0, 2.0, 5, 0.1), critical=Level(20.0, 5.0, 5, 0.5),
     ),
 )  # fmt: skip
 

@@ -105,9 +105,10 @@ def protect(parameters: Parameters, command: Any, image: Image, memory: ProtectM
     sum_rule(parameters, image, verdicts)
     temperature_rules(parameters, image, verdicts, state)
     channel_rules(parameters, image, verdicts)
-    contactor_rules(parameters, image, verdicts, memory.contactors)
+    connect = command[0]["connect"] > 0
+    contactor_rules(parameters, image, verdicts, memory.contactors, connect)
     bus_rules(parameters, image, verdicts, state)
-    precharge_rules(parameters, image, verdicts, state, command[0]["connect"] > 0)
+    precharge_rules(parameters, image, verdicts, state, connect)
     lost_channel_rules(parameters, image, verdicts, state)
 
     acknowledged = command[0]["acknowledge_count"] != state["acknowledge_count"]

@@ -79,12 +79,28 @@ def follow(mismatch_s: float, wrong: bool, dt_s: float) -> float:
 
 
 @njit
-def contactor_rules(parameters: Parameters, image: Image, verdicts: Array, contactors: Array) -> None:
+def stuck(stuck_s: float, closed: bool, commanded: bool, wanted: bool, allowed_s: float, dt_s: float) -> float:
+    """Seconds for which a contactor has not followed the command to close; -1 while nothing is wrong.
+
+    The sequence gives up when the allowed time is over. That must not hide the failure: once the time was used up, it
+    stands until the contactor closes or nobody wants the connection any more.
+    """
+    if closed:
+        return -1.0
+    if commanded:
+        return follow(stuck_s, True, dt_s)
+    if wanted and stuck_s >= allowed_s - 1.5 * dt_s:
+        return max(stuck_s, allowed_s + dt_s)
+    return -1.0
+
+
+@njit
+def contactor_rules(parameters: Parameters, image: Image, verdicts: Array, contactors: Array, connect: bool) -> None:
     """Feedback of each contactor against its command of the tick before.
 
     Without its own contactors a pack is not judged, and a contactor without feedback never.
     """
-    s, channels = image.scalars[0], image.channels
+    s, channels, allowed_s = image.scalars[0], image.channels, parameters.scalars[0]["contactor_close_s"]
     fitted = parameters.scalars[0]["has_contactors"] > 0
     commands = (s["main_positive_close"], s["main_negative_close"], s["precharge_close"])
     worst_welded = worst_stuck = np.nan
@@ -97,13 +113,13 @@ def contactor_rules(parameters: Parameters, image: Image, verdicts: Array, conta
             continue  # lost: held where it is, or not fitted
         closed, commanded = feedback > 0.5, commands[c] > 0
         welded = follow(contactors[CONTACT.welded_s, c], closed and not commanded, s["dt_s"])
-        stuck = follow(contactors[CONTACT.stuck_s, c], commanded and not closed, s["dt_s"])
-        contactors[CONTACT.welded_s, c], contactors[CONTACT.stuck_s, c] = welded, stuck
+        late = stuck(contactors[CONTACT.stuck_s, c], closed, commanded, connect, allowed_s, s["dt_s"])
+        contactors[CONTACT.welded_s, c], contactors[CONTACT.stuck_s, c] = welded, late
         sampled = sampled or channels[MEASURED.new, channel] > 0.0
         if not max(welded, 0.0) <= worst_welded:
             worst_welded, welded_place = max(welded, 0.0), channel
-        if not max(stuck, 0.0) <= worst_stuck:
-            worst_stuck, stuck_place = max(stuck, 0.0), channel
+        if not max(late, 0.0) <= worst_stuck:
+            worst_stuck, stuck_place = max(late, 0.0), channel
     newest = worst_welded if sampled else np.nan
     give(verdicts, FAULT_ID.contactor_welded, worst_welded, newest, welded_place, fitted, True, True)
     newest = worst_stuck if sampled else np.nan

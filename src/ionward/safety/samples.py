@@ -222,16 +222,16 @@ def sweep(raw: Array, limits: Array, history: Array, block: Array, now_s: float,
         v, t = value[k], sample_s[k]
         step = v - good[k]
         plausible = (
-            (t != seen_s[k])
-            & (fitted[k] > 0.0)
-            & (t <= newest_s)
-            & (t > last_s[k])
-            & (now_s - t <= age_max_s[k])
-            & (v >= low[k])
-            & (v <= high[k])
-            & (abs(step) <= rate_max[k] * max(t - good_s[k], cycle_s))
-            & ((step != 0.0) | (frozen_s[k] <= 0.0) | (t - changed_s[k] <= frozen_s[k]))
-            & (t - last_s[k] <= age_max_s[k])
+            t != seen_s[k]
+            and fitted[k] > 0.0
+            and t <= newest_s
+            and t > last_s[k]
+            and now_s - t <= age_max_s[k]
+            and v >= low[k]
+            and v <= high[k]
+            and abs(step) <= rate_max[k] * max(t - good_s[k], cycle_s)
+            and (step != 0.0 or frozen_s[k] <= 0.0 or t - changed_s[k] <= frozen_s[k])
+            and t - last_s[k] <= age_max_s[k]
         )
         if plausible:
             if step != 0.0:
