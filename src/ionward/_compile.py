@@ -70,7 +70,7 @@ if "NUMBA_CACHE_DIR" not in os.environ:
     os.environ["NUMBA_CACHE_DIR"] = str(cache_folder())
 
 import numba  # noqa: E402 - the cache folder must be named before Numba is imported
-from numba.core.types import unliteral  # noqa: E402
+from numba import types  # noqa: E402
 
 jit_disabled: bool = bool(numba.config.DISABLE_JIT)
 
@@ -85,6 +85,6 @@ def njit(function: F) -> F:
     if not jit_disabled:
         template = compiled.get_call_template
         compiled.get_call_template = lambda args, kws: template(
-            tuple(unliteral(a) for a in args), {name: unliteral(a) for name, a in kws.items()}
+            tuple(types.unliteral(a) for a in args), {name: types.unliteral(a) for name, a in kws.items()}
         )
     return cast(F, compiled)

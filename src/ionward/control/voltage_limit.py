@@ -25,9 +25,10 @@ CONTINUOUS_HORIZON_S = 30.0
 RESISTANCE_MARGIN = 1.1
 # Standard deviations of the voltage sensor kept free inside the voltage limit.
 NOISE_MARGIN = 3.0
-# The look-ahead stops this close to the voltage limit, or after so many trials.
+# The look-ahead stops this close to the voltage limit, this close to the current at it, or after so many trials.
 CLOSE_ENOUGH_V = 0.0005
-MOST_TRIALS = 8
+CLOSE_ENOUGH = 0.001
+MOST_TRIALS = 10
 # Where no resistance is estimated, the model's at this SOC (where it is high) times a margin.
 FALLBACK_SOC = 0.1
 FALLBACK_MARGIN = 1.5
@@ -208,8 +209,9 @@ def constant_current(
     """Largest constant current, up to the rated one, with which a cell's model is inside `wall_v` at the horizon.
 
     The excess over the voltage limit rises with the current, so that a bracket [inside, outside] always holds the
-    answer; regula falsi (Illinois) narrows it and its inside end is returned. A cell without an estimate sets nothing
-    here: its measured voltage and the rule `estimate not ready` do.
+    answer, and regula falsi (Illinois) narrows it. The excess rises by at least the resistance for each ampere, so that
+    the outside end less its excess over the resistance is inside as well; the larger of both inside currents is
+    returned. A cell without an estimate sets nothing here: its measured voltage and the rule `estimate not ready` do.
 
     Args:
         table: the cell model, with `row` and `weight` of the cell's temperature.
@@ -227,19 +229,19 @@ def constant_current(
     at_outside += resistance_ohm * rated_a
     if at_outside <= 0.0:
         return rated_a
-    inside, outside = 0.0, rated_a
+    inside, outside, excess_outside, side = 0.0, rated_a, at_outside, 0
     for _ in range(MOST_TRIALS):
         trial = (inside * at_outside - outside * at_inside) / (at_outside - at_inside)
         excess = sign * (branch_ocv(table, row, weight, soc + reach * trial, sign) + base_v) + resistance_ohm * trial
         if excess <= 0.0:
-            inside, at_inside = trial, excess
-            at_outside *= 0.5
-            if excess > -CLOSE_ENOUGH_V:
-                break
+            at_outside *= 0.5 if side < 0 else 1.0
+            inside, at_inside, side = trial, excess, -1
         else:
-            outside, at_outside = trial, excess
-            at_inside *= 0.5
-    return inside
+            at_inside *= 0.5 if side > 0 else 1.0
+            outside, at_outside, excess_outside, side = trial, excess, excess, 1
+        if -CLOSE_ENOUGH_V < excess < CLOSE_ENOUGH * resistance_ohm * trial:
+            break
+    return max(inside, outside - excess_outside / resistance_ohm)
 
 
 @njit
