@@ -13,6 +13,7 @@ import pytest
 from helpers.recordings import PACK, SIZE, measured, small_system
 from ionward.battery.system import System
 from ionward.control.bms import Bms, output_size
+from ionward.control.entry import tick_address
 from ionward.image.build import build_parameters
 from ionward.image.inputs import new_command, new_raw
 from ionward.image.layout import Image, new_image
@@ -39,7 +40,7 @@ def record(path: Path, system: System, start: Start = Start("a test"), close: bo
     recorder.checkpoint(bms.snapshot())
     for n in range(CHUNKS):
         buffer = measured(TICKS, seed=n, first=n * TICKS)
-        play(buffer, 0, TICKS, raw, command, parameters, bms.image, bms.memory, words)
+        play(tick_address(), buffer, 0, TICKS, raw, command, parameters, bms.image, bms.memory, words)
         recorder.chunk(buffer, TICKS, digests.update(words))
         if n % 2 == 1:
             recorder.checkpoint(bms.snapshot())

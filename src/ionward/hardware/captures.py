@@ -18,7 +18,6 @@ import pyarrow.compute as pc
 
 from ionward.battery.log_columns import Conversion
 from ionward.battery.log_files import numbers, read_table
-from ionward.battery.logs import Log
 from ionward.battery.system import System
 from ionward.errors import UserError
 from ionward.hardware import capture_columns as cc
@@ -168,7 +167,7 @@ def _read(
     notes += guessed
     notes += _place_voltage(series, system, source)
     notes += _place_temperature(series, found.single, size)
-    _check(series, time[keep], system, source)
+    _check(series, system, source)
     if not series:
         raise UserError(f"{source}: nothing in it is an input of the BMS")
     told = [f"{c.column} -> {n}" for n, c in found.single.items() if c.changes]
@@ -300,7 +299,7 @@ def _place_temperature(series: dict[str, Array], single: Mapping[str, Conversion
     return [f"one temperature ('{single[cc.TEMPERATURE].column}') stands in for {len(absent)} sensors"]
 
 
-def _check(series: dict[str, Array], time_s: Array, system: System, source: str) -> None:
+def _check(series: dict[str, Array], system: System, source: str) -> None:
     """Refuse values that cannot be this system's: another unit, another battery, the sign turned."""
     sheet = system.cell_model.data_sheet
     problems = []
@@ -329,7 +328,7 @@ def _check(series: dict[str, Array], time_s: Array, system: System, source: str)
                 "mA given as A? name the column current_ma"
             )
         voltage = series.get("pack_voltage_v", series.get(f"{cc.CELL}[0]"))
-        if not problems and voltage is not None and Log(source, time_s, current, voltage).sign_is_reversed:
+        if not problems and voltage is not None and _sign_is_turned(current, voltage):
             problems.append(
                 f"{source}: voltage falls whenever current rises: current seems to be positive on discharge, here it "
                 "is positive on charge; turn it with --map current_a=-COLUMN"
@@ -338,6 +337,17 @@ def _check(series: dict[str, Array], time_s: Array, system: System, source: str)
         problems.append(f"{source}: no row holds a single number besides the time")
     if problems:
         raise UserError(*problems)
+
+
+def _sign_is_turned(current: Array, voltage: Array) -> bool:
+    """Whether large steps of current move the voltage the wrong way: an ohmic resistance is never negative."""
+    known = np.isfinite(current) & np.isfinite(voltage)
+    step, answer = np.diff(current[known]), np.diff(voltage[known])
+    large = np.abs(step) > 0.05 * np.ptp(current[known]) if known.any() else np.zeros(0, bool)
+    if large.sum() < 10:
+        return False
+    x, y = step[large], answer[large]
+    return bool(np.sum(x * y) < -0.5 * np.sqrt(np.sum(x * x) * np.sum(y * y)))
 
 
 def _voltage_problem(source: str, name: str, median: float, top_v: float, whose: str) -> list[str]:

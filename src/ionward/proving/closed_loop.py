@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from ionward._compile import njit
 from ionward.control.bms import output_words  # placeholder, adapted below
-from ionward.control.tick import Memory, tick
+from ionward.control.entry import call_tick
+from ionward.control.tick import Memory
 from ionward.image.catalogue import Signal, rows
 from ionward.image.inputs import Raw
 from ionward.image.layout import Image
@@ -103,13 +104,16 @@ def note_changes(time_s: float, image: Image, plant: Plant, changes: Array, coun
 
 
 @njit
-def run_ticks(bench: Bench, ticks: int) -> int:
-    """Run some ticks; returns how many changes were noted. Inputs and output words of tick k stand in row k."""
+def run_ticks(address: int, bench: Bench, ticks: int) -> int:
+    """Run some ticks; returns how many changes were noted. Inputs and output words of tick k stand in row k.
+
+    `address` is that of the compiled tick (`control.entry`).
+    """
     noted = 0
     for k in range(ticks):
         measure(bench.plant, bench.raw)
         push(bench.record, bench.raw, bench.command, k)
-        tick(bench.raw, bench.command, bench.parameters, bench.image, bench.memory)
+        call_tick(address, bench.raw, bench.command, bench.parameters, bench.image, bench.memory)
         output_words(bench.image, bench.words[k])
         act(bench.image, bench.plant)
         time_s = bench.plant.state[STATE.time_s]

@@ -19,7 +19,8 @@ import numpy.typing as npt
 from ionward._compile import njit
 from ionward.battery.system import System
 from ionward.control.bms import Bms, output_size, output_words
-from ionward.control.tick import Memory, tick
+from ionward.control.entry import call_tick, tick_address
+from ionward.control.tick import Memory
 from ionward.hardware.captures import Captures
 from ionward.hardware.logs import Schedule, feed, new_schedule
 from ionward.image.build import build_parameters, system_size
@@ -54,6 +55,7 @@ SEEN = rows("Seen", SEEN_SIGNALS)
 
 @njit
 def run_ticks(
+    address: int,
     schedule: Schedule,
     first: int,
     ticks: int,
@@ -76,7 +78,7 @@ def run_ticks(
         raw.clock[0]["time_s"] = now_s
         feed(schedule, now_s, raw)
         push(record, raw, command, k)
-        tick(raw, command, parameters, image, memory)
+        call_tick(address, raw, command, parameters, image, memory)
         output_words(image, words[k])
         seen[SEEN.cells] += 1.0 if fitted_cells > 0 and s["cells_usable"] >= fitted_cells else 0.0
         seen[SEEN.soc] += 1.0 if s["soc"] == s["soc"] else 0.0
@@ -217,6 +219,7 @@ class MeasuredRun:
         self.start = Start(source, channels, cells, sensors)
         self.parameters = without_missing(build_parameters(self.system), self.start)
         self.bms = Bms(self.parameters, self.size)
+        self._address = tick_address()
         self.raw, self.command = self.bms.new_raw(), new_command()
         self.command["connect"] = 1
         self.cycle_s = system.cycle.period_s
@@ -282,8 +285,8 @@ class MeasuredRun:
     ) -> None:
         bms = self.bms
         run_ticks(
-            schedule, first, ticks, self.captures.first_s, self.raw, self.command, self.parameters, bms.image,
-            bms.memory, buffer, words, seen, self.fitted_cells,
+            self._address, schedule, first, ticks, self.captures.first_s, self.raw, self.command, self.parameters,
+            bms.image, bms.memory, buffer, words, seen, self.fitted_cells,
         )  # fmt: skip
 
     def _result(

@@ -13,6 +13,7 @@ import numpy as np
 from ionward.battery.problems import Problem
 from ionward.battery.system import System
 from ionward.control.bms import Bms, output_size
+from ionward.control.entry import tick_address
 from ionward.errors import UserError
 from ionward.image.build import build_parameters, system_size
 from ionward.image.inputs import new_command, new_raw
@@ -238,7 +239,8 @@ class Simulation:
         pending = list(self.actions)
         chunk = bench.words.shape[0]
         done = 0
-        run_ticks(bench, 0)  # compiling takes a while the first time: no part of the run
+        address = tick_address()
+        run_ticks(address, bench, 0)  # compiling takes a while the first time: no part of the run
         began = time.perf_counter()
         if recorder is not None:
             recorder.begin(self.bms)
@@ -251,7 +253,7 @@ class Simulation:
             ticks = min(self.ticks - done, chunk - (done - 1) % chunk)
             if pending:
                 ticks = min(ticks, pending[0].tick - done)
-            noted = run_ticks(bench, ticks)
+            noted = run_ticks(address, bench, ticks)
             done += ticks
             fingerprints = digests.update(bench.words[:ticks])
             if recorder is not None:

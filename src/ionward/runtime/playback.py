@@ -12,7 +12,8 @@ import numpy.typing as npt
 from ionward._compile import njit
 from ionward.battery.system import System
 from ionward.control.bms import Bms, output_size, output_words
-from ionward.control.tick import Memory, tick
+from ionward.control.entry import call_tick, tick_address
+from ionward.control.tick import Memory
 from ionward.errors import UserError
 from ionward.image.build import build_parameters, system_size
 from ionward.image.inputs import CHANNEL, Raw, new_command, new_raw
@@ -26,6 +27,7 @@ Words = npt.NDArray[np.float64]
 
 @njit
 def play(
+    address: int,
     buffer: RecordBuffer,
     start: int,
     stop: int,
@@ -36,10 +38,13 @@ def play(
     memory: Memory,
     words: Words,
 ) -> None:
-    """Ticks on the rows `start` to `stop` of a buffer; output words of each go to its row of `words`."""
+    """Ticks on the rows `start` to `stop` of a buffer; output words of each go to its row of `words`.
+
+    `address` is that of the compiled tick (`control.entry.tick_address`).
+    """
     for k in range(start, stop):
         pull(buffer, k, raw, command)
-        tick(raw, command, parameters, image, memory)
+        call_tick(address, raw, command, parameters, image, memory)
         output_words(image, words[k])
 
 
@@ -95,6 +100,7 @@ class Playback:
         size = self.recording.header.size
         self.parameters = self.parameters or recorded_parameters(self.recording.header)
         self.bms = Bms(self.parameters, size)
+        self._address = tick_address()
         self.raw = new_raw(size.cells, size.sensors)
         self.command = new_command()
 
@@ -149,7 +155,8 @@ class Playback:
             stop = min(chunk.ticks, k + 1 + -number % every) if every else chunk.ticks
             assert self.parameters is not None
             play(
-                chunk.buffer, k, stop, self.raw, self.command, self.parameters, self.bms.image, self.bms.memory, words
+                self._address, chunk.buffer, k, stop, self.raw, self.command, self.parameters, self.bms.image,
+                self.bms.memory, words,
             )  # fmt: skip
             self.next_tick = chunk.first_tick + stop
             yield Played(number, chunk.buffer.time_s[k:stop], words[k:stop], chunk.digests[k:stop])

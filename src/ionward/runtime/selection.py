@@ -164,7 +164,7 @@ def _unknown(name: str, by_name: dict[str, Column], families: dict[str, list[Col
         if count > 1 or families[family][0].name != family:
             return f"signal '{name}' does not exist: there are {family}[0] to {family}[{count - 1}]"
         return f"signal '{name}' does not exist: {family} has no number"
-    near = difflib.get_close_matches(name, [*families, *by_name], 4, 0.5)
+    near = difflib.get_close_matches(name, dict.fromkeys([*families, *by_name]), 4, 0.5)
     near += [f for f in families if name and name.lower() in f and f not in near][: 4 - len(near)]
     hint = f"did you mean {', '.join(near)}?" if near else "docs/reference/signals.md lists them"
     return f"signal '{name}' does not exist: {hint}"
