@@ -95,7 +95,8 @@ def test_what_is_wrong_is_told_in_one_line(tmp_path: Path, text: str, part: str)
 
 
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
-    text = "[[fault]]\nname='x'\nat_s=1\n[[fault]]\nname='y'\nat_s=1\n[[expect]]\nsignal='z'\nmin=1\n[[load]]\nfile='f.csv'"
+    text = "[[fault]]\nname='x'\nat_s=1\n[[fault]]\nname='y'\nat_s=1\n"
+    text += "[[expect]]\nsignal='z'\nmin=1\n[[load]]\nfile='f.csv'"
     assert len(problems(tmp_path, text)) == 4
 
 
