@@ -69,7 +69,7 @@ def test_an_expectation_is_met_when_it_is_true_and_only_then(expectation, faults
 
 def test_what_was_found_is_told() -> None:
     assert verdict(signal="state", **{"is": "connected", "by_s": 0.6}) == (False, "not reached; last precharge")
-    assert verdict(faults=CRASH, no_events="info")[1].startswith("Crash: critical fault (crash, 1) at 5.0")
+    assert verdict(faults=CRASH, no_events="info")[1].startswith("Crash: critical fault (crash, value 1) at 5.0")
 
 
 def test_choices_and_names_come_from_the_catalogue() -> None:

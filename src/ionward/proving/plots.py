@@ -266,7 +266,8 @@ def timeline(path: Path, system: System, result: Result, traces: Traces) -> None
     axis.set_ylim(lanes - 0.3, -0.6)
     axis.grid(axis="y", visible=False)
     handles = [Patch(color=STATE_COLOURS[s], label=s) for s in STATES if s in seen]
-    handles += [Patch(color=LEVEL_COLOURS[level], label=level) for level in LEVELS[1:]] if result.events else []
+    told = {e["level"] for e in _grave(result)}
+    handles += [Patch(color=LEVEL_COLOURS[level], label=f"event: {level}") for level in LEVELS if level in told]
     _legend(axis, 8, handles=handles)
     axis.set_xlim(0, span[1])
     figure.set_figheight(2.2 + 0.32 * lanes)
