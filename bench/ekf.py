@@ -131,7 +131,7 @@ def numpy_look_up(table: Any, temperature_c: Any, soc: Any) -> Any:
 
 
 def numpy_step(s: Setup, x: Any, p: Any) -> tuple[Any, Any]:
-    """The filter step in matrices, vectorised over cells: states `x` `[cell, soc v1 v2 e h]`, covariances `p` without v1."""
+    """The filter step in matrices, vectorised over cells: `x` is `[cell, soc v1 v2 e h]`, `p` has no v1."""
     t, f = s.step, ekf
     capacity, factor, voltage, use, temperature, doubt = s.c_work[:6]
     dt, charge, current, now = t[STEP.dt_s], t[STEP.charge_ah], t[STEP.current_a], t[STEP.current_now_a]
@@ -205,7 +205,7 @@ def filterpy_step() -> Callable[[], None] | None:
     def step() -> None:
         soc = float(kf.x[0, 0])
         j, w = tables.soc_cell(soc)
-        ocv, m, r0, r1, tau1, r2, tau2, std = table[11, j] + w * (table[11, j + 1] - table[11, j])
+        ocv, m, r0, _, _, _, tau2, std = table[11, j] + w * (table[11, j + 1] - table[11, j])
         slope = (table[11, j + 1, 0] - table[11, j, 0]) * (tables.SOCS - 1)
         a2 = np.exp(-0.1 / tau2)
         kf.F = np.diag([1.0, a2, 0.999, 0.999])
@@ -249,6 +249,22 @@ def _time(call: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
+def _against_c(cells: int, reference: Callable[..., None] | None) -> dict[str, float | None]:
+    s = setup(cells)
+    times = max(CELLS_PER_ROUND // cells, 1)
+    args = (s.table, s.step, s.state, s.work, s.looked)
+    ours(1, *args)
+    best, best_c = np.inf, np.inf
+    for _ in range(ROUNDS):
+        best = min(best, _time(lambda: ours(times, *args)))
+        if reference is not None:
+            best_c = min(best_c, _time(lambda: reference(times, s)))
+    return {
+        f"ekf_ns_per_cell_{cells}": best / times / cells * 1e9,
+        f"ekf_vs_gcc_{cells}": best / best_c if reference is not None else None,
+    }
+
+
 def figures() -> dict[str, float | None]:
     """The figures of `ionward bench ekf`; None where a reference is not installed."""
     reference = c_reference()
@@ -262,17 +278,7 @@ def figures() -> dict[str, float | None]:
         check_agreement("C", 96, ten_c_steps)
     check_agreement("NumPy", 96, _ten_numpy_steps)
     for cells in (96, 400, 4000):
-        s = setup(cells)
-        times = max(CELLS_PER_ROUND // cells, 1)
-        args = (s.table, s.step, s.state, s.work, s.looked)
-        ours(1, *args)
-        best, best_c = np.inf, np.inf
-        for _ in range(ROUNDS):
-            best = min(best, _time(lambda: ours(times, *args)))
-            if reference is not None:
-                best_c = min(best_c, _time(lambda: reference(times, s)))
-        out[f"ekf_ns_per_cell_{cells}"] = best / times / cells * 1e9
-        out[f"ekf_vs_gcc_{cells}"] = best / best_c if reference is not None else None
+        out |= _against_c(cells, reference)
     s = setup(400)
     x, p = numpy_state(s)
     best = min(_time(lambda: numpy_step(s, x, p)) for _ in range(50))

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from helpers.cells import synthetic_cell
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.cells import synthetic_cell
 from ionward.battery import tables
 from ionward.control import ekf
 from ionward.control.ekf import LANES, STATE, STEP, WORK

@@ -50,7 +50,7 @@ def test_coolant_warms_from_cell_to_cell_so_the_last_module_is_the_hottest() -> 
     plant.state[STATE.inlet_held_c] = plant.state[STATE.coolant_inlet_c] = 20.0
     plant.outputs[OUT.pump] = 0.2
     plant.settings[SET.flow_w_per_k] = 20.0
-    warm(plant, 6.0, 4000.0, dt_s=1.0)
+    warm(plant, 6.0, 20_000.0, dt_s=1.0)
     assert np.all(np.diff(plant.cells[CELLS.coolant_c]) > 0)
     assert plant.cells[CELLS.core_c, -1] > plant.cells[CELLS.core_c, 0] + 2.0
     # Steady: what the coolant carries away is what is made, less what ambient takes.

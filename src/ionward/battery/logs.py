@@ -100,6 +100,11 @@ class Log:
         """Rows that have current and voltage."""
         return np.isfinite(self.current_a) & np.isfinite(self.voltage_v)
 
+    @property
+    def sign_is_reversed(self) -> bool:
+        """Whether the current seems to be positive on discharge: voltage falls whenever it rises."""
+        return _sign_is_reversed(self)
+
     def rows(self, select: slice | npt.NDArray[np.bool_]) -> Log:
         """The log of some rows alone."""
 

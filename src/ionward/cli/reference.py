@@ -12,6 +12,7 @@ from ionward.cli.main import COMMANDS, app
 from ionward.image import inputs, parameters, signals
 from ionward.image.catalogue import Signal
 from ionward.image.faults import FAULTS, Fault, Level
+from ionward.twin.faults import CHANNEL_PLACES, CONTACTORS, FAULT_CATALOGUE
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -96,9 +97,30 @@ def command_page() -> str:
     return text
 
 
+def plant_fault_page() -> str:
+    """Faults that a scenario can inject into the simulated battery."""
+    text = "# Faults that can be injected\n\nPlaces: cells and modules are numbered from 0; contactors are "
+    text += f"{', '.join(f'`{c}`' for c in CONTACTORS)}; sensors are {', '.join(f'`{c}`' for c in CHANNEL_PLACES)}, "
+    text += "`cell_voltage N`, `temperature N`, or without a number all of them. See [Simulate](../simulate.md).\n\n"
+    return text + _table(
+        ("fault", "place", "meaning", "value", "default"),
+        (
+            (
+                f"`{f.name}`",
+                f.place,
+                f.meaning,
+                f"{f.value}{f' ({f.unit})' if f.unit else ''}" if f.takes_value else "",
+                "" if f.default is None else f"{f.default:g}",
+            )
+            for f in FAULT_CATALOGUE
+        ),
+    )
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "configuration": configuration_reference,
     "signals": signal_page,
     "faults": fault_page,
     "commands": command_page,
+    "plant-faults": plant_fault_page,
 }

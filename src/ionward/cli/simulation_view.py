@@ -33,8 +33,7 @@ def progress_display(console: Console, title: str, quiet: bool) -> Iterator[Call
         yield None
         return
     bar = Progress(
-        TextColumn("[bold]{task.description}"),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=12),
         TextColumn("{task.fields[clock]}"),
         TextColumn("[cyan]{task.fields[state]:<9}"),
         TextColumn("SOC {task.fields[soc]}"),
@@ -44,6 +43,7 @@ def progress_display(console: Console, title: str, quiet: bool) -> Iterator[Call
         console=console,
         refresh_per_second=8,
     )
+    console.print(f"[bold]{title}")
     with bar:
         task = bar.add_task(
             title,
@@ -91,6 +91,8 @@ def print_result(console: Console, system: System, result: Result, out: Path | N
 def _summary(system: System, result: Result) -> Table:
     table = Table(title=f"{system.system.name}: {result.name}", show_header=False, title_justify="left")
     final = result.final
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     contacts = "closed" if result.contactors_closed else "open"
     if not system.contactors.fitted:
         contacts = "none fitted"

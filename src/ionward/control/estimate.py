@@ -41,6 +41,7 @@ RECORD_SIGNALS = (
     Signal("charge_as", "As", "Charge since the last filter step"),
     Signal("charge_var_as2", "A²s²", "Variance of that charge"),
     Signal("square_a2", "A²", "Mean square of the current over the last ten minutes"),
+    Signal("square_s", "s", "Time that this mean covers, up to ten minutes"),
     Signal("blind_s", "s", "Time since the current was last measured"),
     Signal("sign", "", "Sign of the last current that was clearly not zero", "f8", -1, 1),
     Signal("ticks", "", "Ticks since the start", "i8"),
@@ -157,7 +158,8 @@ def count_charge(parameters: Parameters, image: Image, memory: EstimateMemory) -
                 s["charge_throughput_ah"] += mean_a * dt_s / 3600.0
             else:
                 s["discharge_throughput_ah"] -= mean_a * dt_s / 3600.0
-            m["square_a2"] += (mean_a * mean_a - m["square_a2"]) * dt_s / (dt_s + SQUARE_TIME_S)
+            m["square_s"] = min(m["square_s"] + dt_s, SQUARE_TIME_S + dt_s)
+            m["square_a2"] += (mean_a * mean_a - m["square_a2"]) * dt_s / m["square_s"]
         else:
             mean_a = 0.0
         steady_a2 = p["current_noise_a"] ** 2 + (CHARGE_GAIN_ERROR * mean_a) ** 2
@@ -178,7 +180,7 @@ def blind_square(parameters: Parameters, memory: EstimateMemory) -> float:
     """Mean square of the current that may flow while none is measured, A²: as of late, or a share of the rating."""
     p = parameters.scalars[0]
     floor_a = BLIND_SHARE * max(p["charge_current_max_a"], p["discharge_current_max_a"])
-    return max(memory.record[0]["square_a2"], floor_a * floor_a)
+    return float(max(memory.record[0]["square_a2"], floor_a * floor_a))
 
 
 @njit
@@ -332,7 +334,7 @@ def table_at(table: Array, temperature_c: float, soc: float, parameter: int) -> 
     j, w = tables.soc_cell(soc)
     low = (1.0 - w) * table[i, j, parameter] + w * table[i, j + 1, parameter]
     high = (1.0 - w) * table[i + 1, j, parameter] + w * table[i + 1, j + 1, parameter]
-    return (1.0 - u) * low + u * high
+    return float((1.0 - u) * low + u * high)
 
 
 @njit
@@ -349,7 +351,7 @@ def soc_at_voltage(table: Array, temperature_c: float, voltage_v: float) -> floa
     low_v = (1.0 - u) * table[i, low, tables.OCV_V] + u * table[i + 1, low, tables.OCV_V]
     high_v = (1.0 - u) * table[i, high, tables.OCV_V] + u * table[i + 1, high, tables.OCV_V]
     weight = (voltage_v - low_v) / max(high_v - low_v, 1e-9)
-    return min(max((low + weight) / (tables.SOCS - 1), 0.0), 1.0)
+    return float(min(max((low + weight) / (tables.SOCS - 1), 0.0), 1.0))
 
 
 @njit

@@ -100,7 +100,7 @@ def note_changes(time_s: float, image: Image, plant: Plant, changes: Array, coun
         changes[CHANGE.main_positive, column] = closed[0]
         changes[CHANGE.main_negative, column] = closed[1]
         changes[CHANGE.precharge, column] = closed[2]
-    return at + 1
+    return int(at + 1)
 
 
 @njit

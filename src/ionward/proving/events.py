@@ -27,7 +27,10 @@ def value_words(fault: Fault, value: float) -> str:
     """The value that was judged, with its unit; empty where there is none."""
     if math.isnan(value):
         return ""
-    return f"{value:.4g} {fault.unit}".strip()
+    if fault.unit:
+        return f"{value:.4g} {fault.unit}"
+    counts = fault.id.endswith(("_lost", "_unknown"))
+    return f"{value:.0f} of them" if counts else f"value {value:.3g}"
 
 
 def describe(row: Any) -> dict[str, Any]:

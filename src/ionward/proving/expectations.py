@@ -66,7 +66,7 @@ def prepare(scenario: Scenario) -> tuple[list[Check], list[Problem]]:
     checks: list[Check] = []
     problems: list[Problem] = []
     for k, expectation in enumerate(scenario.expect):
-        key = f"expect.{k}"
+        key = f"expect[{k}]"
         wrong = _shape_problem(expectation)
         if wrong:
             problems.append(Problem(key, None, *wrong))

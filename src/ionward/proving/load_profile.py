@@ -45,12 +45,13 @@ def build_profile(scenario: Scenario, system: System) -> Profile:
     """
     pieces: list[tuple[Array, str]] = []
     problems: list[str] = []
-    ends = [load.at_s for load in scenario.load[1:]] + [scenario.scenario.duration_s]
+    starts = [load.at_s for load in scenario.load]
+    ends = [*starts[1:], scenario.scenario.duration_s][: len(starts)]
     for k, (load, end_s) in enumerate(zip(scenario.load, ends, strict=True)):
         try:
             pieces.append(_piece(load, end_s, scenario.folder, system))
         except UserError as error:
-            problems += [f"{scenario.file}: load.{k}: {line}" for line in error.problems]
+            problems += [f"{scenario.file}: load[{k}]: {line}" for line in error.problems]
     units = {unit for _, unit in pieces}
     if len(units) > 1:
         problems.append(f"{scenario.file}: load: currents and powers are mixed; give all loads as one of the two")

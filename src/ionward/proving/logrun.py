@@ -16,6 +16,7 @@ import numpy.typing as npt
 from scipy.ndimage import median_filter
 
 from ionward._compile import njit
+from ionward.battery import tables
 from ionward.battery.cell import CellModel
 from ionward.battery.logs import GAP_FACTOR, GAP_MIN_S, Log
 from ionward.battery.system import System, system_from
@@ -37,8 +38,7 @@ PRESET_STD = 0.3  # a start that a person gives may be 20 or 30 points wrong
 CURRENT_TOLERANCE = 0.015
 CHUNK_ROWS = 4000
 
-# What the run keeps of each row.
-KEPT = ("soc", "soc_std", "voltage_pred_v", "charge_limit_a", "discharge_limit_a", "residual_v", "usable")
+KEPT = 7  # numbers that the run keeps of each row, see `feed_rows`
 
 
 class Settings(NamedTuple):
@@ -89,7 +89,7 @@ class LogRun:
     @property
     def settled(self) -> npt.NDArray[np.bool_]:
         """Rows after the settling time."""
-        return self.log.time_s - self.log.time_s[0] >= self.settings.settle_s
+        return np.asarray(self.log.time_s - self.log.time_s[0] >= self.settings.settle_s)
 
     def score(self) -> tuple[float, float] | None:
         """RMSE and largest error of the SOC in percent after settling; None where the log has no reference there."""
@@ -213,7 +213,7 @@ def run_log(
     inputs[2] = log.voltage_v
     inputs[3] = math.nan if temperature_c is None else temperature_c
     before_gap = np.append(False, gap)
-    out = np.full((len(KEPT), rows), math.nan)
+    out = np.full((KEPT, rows), math.nan)
     seen = np.zeros((3, len(FAULTS)))
     for first in range(0, rows, CHUNK_ROWS):
         last = min(first + CHUNK_ROWS, rows)
@@ -225,7 +225,13 @@ def run_log(
         log,
         system,
         settings,
-        *out,
+        soc=out[0],
+        soc_std=out[1],
+        voltage_pred_v=out[2],
+        charge_limit_a=out[3],
+        discharge_limit_a=out[4],
+        residual_v=out[5],
+        usable=out[6],
         gaps=int(gap.sum()),
         longest_gap_s=float(np.max(steps[gap], initial=0.0)),
         rejected_samples=int(s["rejected_samples"]),
@@ -356,6 +362,15 @@ def faults_seen(seen: Array) -> list[FaultSeen]:
     return sorted(found, key=lambda f: f.first_s)
 
 
+def usual_std_mv(run: LogRun) -> float:
+    """Standard deviation of the model's voltage at the log's temperature, in the middle of the SOC range."""
+    temperature, _ = temperature_of(run.log, run.settings)
+    middle_c = 25.0 if temperature is None else float(np.nanmedian(temperature))
+    row, weight = tables.temperature_cell(middle_c)
+    std_v = run.system.cell_model.table()[row : row + 2, :, tables.MODEL_STD_V]
+    return 1e3 * float(np.median((1.0 - weight) * std_v[0] + weight * std_v[1]))
+
+
 def doubts(run: LogRun) -> list[str]:
     """What speaks against this cell, or against the log: one sentence each."""
     log, cell = run.log, run.system.cell_model
@@ -377,8 +392,8 @@ def doubts(run: LogRun) -> list[str]:
             "wrong cell, wrong --capacity-ah, or a current sensor with an offset"
         )
     rmse_mv = run.voltage_rmse_mv()
-    usual_mv = 1e3 * float(np.median(np.array(cell.circuit.model_std_v)))
-    if rmse_mv is not None and rmse_mv > max(50.0, 10 * usual_mv):
+    usual_mv = usual_std_mv(run)
+    if rmse_mv is not None and rmse_mv > max(30.0, 3.5 * usual_mv):
         out.append(
             f"the voltage differs from the model's by {rmse_mv:.0f} mV (rms), {usual_mv:.0f} mV are usual for "
             f"{cell.name}: another cell, an aged one, or a temperature that is not the cell's"

@@ -131,7 +131,10 @@ def cells(path: Path, system: System, result: Result, traces: Traces) -> None:
     voltage.set_ylabel("V")
     _legend(voltage)
     spread.plot(t, 1000 * (high - low), color=ORANGE, lw=0.9, label="highest less lowest")
-    far = np.argsort(-np.nan_to_num(np.nanmax(np.abs(v - middle[:, None]), axis=0), nan=-1))[:2] if len(v) else []
+    far: list[int] = []
+    if len(v):
+        away = np.nanmax(np.abs(v - middle[:, None]), axis=0)
+        far = np.argsort(-np.nan_to_num(away, nan=-1.0))[:2].tolist()
     for cell, colour in zip(far, (VIOLET, GREEN), strict=False):
         spread.plot(t, 1000 * (v[:, cell] - middle), color=colour, lw=0.7, label=f"cell {cell} less median")
     spread.set_ylabel("mV")
@@ -263,7 +266,8 @@ def timeline(path: Path, system: System, result: Result, traces: Traces) -> None
     axis.set_ylim(lanes - 0.3, -0.6)
     axis.grid(axis="y", visible=False)
     handles = [Patch(color=STATE_COLOURS[s], label=s) for s in STATES if s in seen]
-    handles += [Patch(color=LEVEL_COLOURS[level], label=level) for level in LEVELS[1:]] if result.events else []
+    told = {e["level"] for e in _grave(result)}
+    handles += [Patch(color=LEVEL_COLOURS[level], label=f"event: {level}") for level in LEVELS if level in told]
     _legend(axis, 8, handles=handles)
     axis.set_xlim(0, span[1])
     figure.set_figheight(2.2 + 0.32 * lanes)

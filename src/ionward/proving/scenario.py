@@ -13,9 +13,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
+from ionward.battery.files import read_toml
 from ionward.battery.part import Positive, SystemPart
 from ionward.battery.problems import Problem, problems_of
-from ionward.battery.system import read_toml
 from ionward.errors import UserError
 from ionward.twin.build import Start
 
@@ -175,7 +175,7 @@ def load_scenario(path: Path | str) -> Scenario:
 def _load_problems(scenario: Scenario) -> list[Problem]:
     problems = []
     for k, load in enumerate(scenario.load):
-        key = f"load.{k}"
+        key = f"load[{k}]"
         if (load.steps is None) == (load.file is None):
             problems.append(Problem(key, None, "has neither steps nor file, or both", "allowed: one of the two"))
         times = [step[0] for step in load.steps or []]
@@ -189,7 +189,7 @@ def _load_problems(scenario: Scenario) -> list[Problem]:
     for k, (before, after) in enumerate(itertools.pairwise(starts), 1):
         if after <= before:
             problems.append(
-                Problem(f"load.{k}.at_s", after, f"does not come after the load at {before:g}", "sort them")
+                Problem(f"load[{k}].at_s", after, f"does not come after the load at {before:g}", "sort them")
             )
     return problems
 
@@ -204,14 +204,14 @@ def _time_problems(scenario: Scenario) -> list[Problem]:
 
     for name in ("load", "command", "fault"):
         for k, item in enumerate(getattr(scenario, name)):
-            late(f"{name}.{k}.at_s", item.at_s)
+            late(f"{name}[{k}].at_s", item.at_s)
     for k, e in enumerate(scenario.expect):
         for key in ("at_s", "by_s", "from_s", "until_s"):
-            late(f"expect.{k}.{key}", getattr(e, key))
+            late(f"expect[{k}].{key}", getattr(e, key))
         if e.from_s is not None and e.until_s is not None and e.until_s < e.from_s:
-            problems.append(Problem(f"expect.{k}.until_s", e.until_s, f"is before from_s {e.from_s:g}", "swap them"))
+            problems.append(Problem(f"expect[{k}].until_s", e.until_s, f"is before from_s {e.from_s:g}", "swap them"))
     commands = [c.at_s for c in scenario.command]
     for k, (before, after) in enumerate(itertools.pairwise(commands), 1):
         if after < before:
-            problems.append(Problem(f"command.{k}.at_s", after, f"is before the command at {before:g}", "sort them"))
+            problems.append(Problem(f"command[{k}].at_s", after, f"is before the command at {before:g}", "sort them"))
     return problems

@@ -173,7 +173,7 @@ class Simulation:
         for k, fault in enumerate(scenario.fault):
             found = problem_of(trial, fault.name, fault.place, fault.value)
             if found:
-                wrong.append(Problem(f"fault.{k}", None, *_parts(found)))
+                wrong.append(Problem(f"fault[{k}]", None, *_parts(found)))
         problems += [problem.line(scenario.file or scenario.scenario.name) for problem in wrong]
         if problems:
             raise UserError(*problems)
@@ -332,9 +332,8 @@ def _command_words(command: Command) -> str:
         words.append("acknowledge")
     if command.balancing is not None:
         words.append(f"balancing {'allowed' if command.balancing else 'forbidden'}")
-    for name in ("charge_factor", "discharge_factor"):
-        if getattr(command, name) is not None:
-            words.append(f"{name.replace('_', ' ')} {getattr(command, name):g}")
+    factors = {"charge factor": command.charge_factor, "discharge factor": command.discharge_factor}
+    words += [f"{name} {factor:g}" for name, factor in factors.items() if factor is not None]
     return ", ".join(words) or "nothing"
 
 

@@ -42,7 +42,9 @@ FUSE_OHM = 0.0002
 WELD_FACTOR = 10.0  # a contact that closes into ten times what it may break welds [K]
 INSULATION_OHM = 5e6
 NEIGHBOUR_PART = 0.1  # heat conducted to the next cell, against that to moving air or coolant [K]
-HOUSED_PART = 0.1  # of a cell's own convection that is left inside a housing with liquid cooling [K]
+ENCLOSED_PART = 0.1  # of a cell's own convection that is left in a cabinet with fans standing still [K]
+HOUSED_S = 12 * 3600.0  # a liquid-cooled pack in its closed housing cools down with this time constant [K]
+LOOP_LOSS_PART = 0.01  # heat lost by the coolant's hoses to ambient, against its full flow [K]
 STAGNANT_PART = 0.02  # of the full flow that remains when nothing drives it
 LOOP_S = 30.0  # coolant content, as the time in which the full flow turns it over [K]
 LEAST_COOLANT_C = 10.0  # set point of the chiller [K]
@@ -137,6 +139,12 @@ def _settings(system: System) -> Array:
     thermal = cell.thermal
     kind = {"none": COOLING_NONE, "air": COOLING_AIR, "liquid": COOLING_LIQUID}[cooling.kind]
     own_w_per_k = parallel / thermal.resistance_surface_ambient_k_per_w
+    capacity_j_per_k = parallel * (thermal.heat_capacity_core_j_per_k + thermal.heat_capacity_surface_j_per_k)
+    to_ambient_w_per_k = {
+        COOLING_NONE: own_w_per_k,
+        COOLING_AIR: ENCLOSED_PART * own_w_per_k,
+        COOLING_LIQUID: capacity_j_per_k / HOUSED_S,
+    }[kind]
     cooled_w_per_k = parallel / cooling.cell_k_per_w
     limits = system.limits
     values = {
@@ -173,7 +181,7 @@ def _settings(system: System) -> Array:
         "core_j_per_k": parallel * thermal.heat_capacity_core_j_per_k,
         "surface_j_per_k": parallel * thermal.heat_capacity_surface_j_per_k,
         "core_surface_w_per_k": parallel / thermal.resistance_core_surface_k_per_w,
-        "ambient_w_per_k": own_w_per_k * (HOUSED_PART if kind == COOLING_LIQUID else 1.0),
+        "ambient_w_per_k": to_ambient_w_per_k,
         "coolant_w_per_k": cooled_w_per_k,
         "neighbour_w_per_k": NEIGHBOUR_PART * cooled_w_per_k,
         "cooling": kind,
@@ -182,7 +190,7 @@ def _settings(system: System) -> Array:
         "loop_j_per_k": cooling.flow_w_per_k * LOOP_S,
         "chiller_w": cooling.chiller_w,
         "chiller_c": LEAST_COOLANT_C,
-        "loop_ambient_w_per_k": HOUSED_PART * cooling.flow_w_per_k * 0.1,
+        "loop_ambient_w_per_k": LOOP_LOSS_PART * cooling.flow_w_per_k,
         "heater_w": cooling.heater_w,
     }
     return np.array([float(values[name]) for name in SET._fields])

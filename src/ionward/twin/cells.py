@@ -90,24 +90,25 @@ def emf(cells: Array, state: Array) -> None:
 
     With G in parallel to the cell, its terminal voltage is (E + R0 i) / (1 + R0 G).
     """
-    e, r0, divider, tap = cells[CELLS.emf_v], cells[CELLS.r0_ohm], cells[CELLS.divider], cells[CELLS.tap_ohm]
     # Independent partial sums, so that one addition need not wait for the one before.
-    n = e.shape[0]
+    n = cells.shape[1]
     v0 = v1 = v2 = v3 = 0.0
-    s0 = s1 = 0.0
+    s0 = s1 = s2 = s3 = 0.0
     whole = n - n % 4
     for k in range(0, whole, 4):
-        v0 += e[k] * divider[k]
-        v1 += e[k + 1] * divider[k + 1]
-        v2 += e[k + 2] * divider[k + 2]
-        v3 += e[k + 3] * divider[k + 3]
-        s0 += r0[k] * divider[k] + tap[k] + (r0[k + 1] * divider[k + 1] + tap[k + 1])
-        s1 += r0[k + 2] * divider[k + 2] + tap[k + 2] + (r0[k + 3] * divider[k + 3] + tap[k + 3])
+        v0 += cells[CELLS.emf_v, k] * cells[CELLS.divider, k]
+        v1 += cells[CELLS.emf_v, k + 1] * cells[CELLS.divider, k + 1]
+        v2 += cells[CELLS.emf_v, k + 2] * cells[CELLS.divider, k + 2]
+        v3 += cells[CELLS.emf_v, k + 3] * cells[CELLS.divider, k + 3]
+        s0 += cells[CELLS.r0_ohm, k] * cells[CELLS.divider, k] + cells[CELLS.tap_ohm, k]
+        s1 += cells[CELLS.r0_ohm, k + 1] * cells[CELLS.divider, k + 1] + cells[CELLS.tap_ohm, k + 1]
+        s2 += cells[CELLS.r0_ohm, k + 2] * cells[CELLS.divider, k + 2] + cells[CELLS.tap_ohm, k + 2]
+        s3 += cells[CELLS.r0_ohm, k + 3] * cells[CELLS.divider, k + 3] + cells[CELLS.tap_ohm, k + 3]
     for k in range(whole, n):
-        v0 += e[k] * divider[k]
-        s0 += r0[k] * divider[k] + tap[k]
+        v0 += cells[CELLS.emf_v, k] * cells[CELLS.divider, k]
+        s0 += cells[CELLS.r0_ohm, k] * cells[CELLS.divider, k] + cells[CELLS.tap_ohm, k]
     state[STATE.emf_v] = (v0 + v1) + (v2 + v3)
-    state[STATE.resistance_ohm] = s0 + s1
+    state[STATE.resistance_ohm] = (s0 + s1) + (s2 + s3)
 
 
 @njit

@@ -203,7 +203,7 @@ def melting_time(curve: Array, amperes: float) -> float:
 def melt(state: Array, curve: Array, mean_square_a2: float, dt_s: float) -> None:
     """Each step uses up its part of the melting time at its effective current; a lightly loaded fuse recovers."""
     if mean_square_a2 < curve[0, 0] * curve[0, 0]:
-        state[STATE.fuse_melted] *= math.exp(-dt_s / FUSE_COOLING_S)
+        state[STATE.fuse_melted] *= 1.0 - dt_s / FUSE_COOLING_S
         return
     state[STATE.fuse_melted] += dt_s / melting_time(curve, math.sqrt(mean_square_a2))
     if state[STATE.fuse_melted] >= 1.0:

@@ -43,19 +43,39 @@ class Plant(NamedTuple):
 
 
 @njit
-def step(plant: Plant) -> None:
+def advance(plant: Plant) -> None:
+    """Advance the plant from one tick of the BMS to the next.
+
+    The arrays are taken out of the tuple once: handing the tuple on would cost as much as eighty cells.
+    """
+    settings, state, cells, contactors = plant.settings, plant.state, plant.cells, plant.contactors
+    outputs, table, profile, fuse_curve = plant.outputs, plant.table, plant.profile, plant.fuse_curve
+    for _ in range(int(settings[SET.steps_per_tick])):
+        step(settings, state, cells, contactors, outputs, table, profile, fuse_curve)
+
+
+@njit
+def step(
+    settings: Array,
+    state: Array,
+    cells: Array,
+    contactors: Array,
+    outputs: Array,
+    table: Array,
+    profile: Array,
+    fuse_curve: Array,
+) -> None:
     """Advance the plant by one step of its own."""
-    settings, state, cells = plant.settings, plant.state, plant.cells
     dt_s = settings[SET.dt_s]
     n = cells.shape[1]
     count = min(n, int(n * dt_s / settings[SET.refresh_s]) + 1)
     first = int(state[STATE.refresh_next])
-    electric.refresh(cells, plant.table, settings, first, count)
+    electric.refresh(cells, table, settings, first, count)
     state[STATE.refresh_next] = (first + count) % n
 
-    circuit.switch(plant.contactors, settings, state, plant.outputs)
+    circuit.switch(contactors, settings, state, outputs)
     electric.emf(cells, state)
-    circuit.solve(plant.contactors, settings, state, plant.outputs, plant.profile, plant.fuse_curve)
+    circuit.solve(contactors, settings, state, outputs, profile, fuse_curve)
     electric.advance(cells, settings, state[STATE.current_mean_a], state[STATE.current_a])
 
     number = int(state[STATE.step]) + 1
@@ -63,14 +83,7 @@ def step(plant: Plant) -> None:
     state[STATE.time_s] = settings[SET.origin_s] + number * dt_s  # a product, so that errors do not add up
     every = int(settings[SET.thermal_every])
     if number % every == 0:
-        heat.advance(cells, settings, state, plant.outputs, every * dt_s)
-
-
-@njit
-def advance(plant: Plant) -> None:
-    """Advance the plant from one tick of the BMS to the next."""
-    for _ in range(int(plant.settings[SET.steps_per_tick])):
-        step(plant)
+        heat.advance(cells, settings, state, outputs, every * dt_s)
 
 
 @njit
