@@ -94,9 +94,9 @@ LANES = 16
 STATES = len(STATE)
 WORKS = len(WORK)
 
-# How wrong the model is. MODEL_STD of the cell table is what the fit left over under load, in the very tests it was made
-# from. What relaxes slowly (v2) may have that variance, what is fast half of it, and what stays (e) half more, because
-# other cells and other days are not in a fit.
+# How wrong the model is. MODEL_STD of the cell table is what the fit left over under load, in the very tests it was
+# made from. What relaxes slowly (v2) may have that variance, what is fast half of it, and what stays (e) half more,
+# because other cells and other days are not in a fit.
 SLOW_SHARE = 1.0
 FAST_SHARE = 0.5
 ERROR_SHARE = 1.5
