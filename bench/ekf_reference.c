@@ -28,9 +28,9 @@ static inline double decay(double x) {
 }
 
 static inline double at(const double *t, double u, double w) {
-  double low = t[0] + w * (t[PARAMETERS] - t[0]);
-  double high = t[ROW] + w * (t[ROW + PARAMETERS] - t[ROW]);
-  return low + u * (high - low);
+  double b01 = (1.0 - u) * w, b11 = u * w;
+  double b00 = (1.0 - u) - b01, b10 = u - b11;
+  return b00 * t[0] + b01 * t[PARAMETERS] + b10 * t[ROW] + b11 * t[ROW + PARAMETERS];
 }
 
 static inline long place(double soc, double *w) {

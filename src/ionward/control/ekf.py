@@ -93,10 +93,11 @@ STEP = rows("FilterStep", STEP_SIGNALS)
 LANES = 16
 STATES = len(STATE)
 WORKS = len(WORK)
+TABLE_ROW = tables.SOCS * tables.PARAMETERS
 
-# How wrong the model is. MODEL_STD of the cell table is what the fit left over under load, in the very tests it was made
-# from. What relaxes slowly (v2) may have that variance, what is fast half of it, and what stays (e) half more, because
-# other cells and other days are not in a fit.
+# How wrong the model is. MODEL_STD of the cell table is what the fit left over under load, in the very tests it was
+# made from. What relaxes slowly (v2) may have that variance, what is fast half of it, and what stays (e) half more,
+# because other cells and other days are not in a fit.
 SLOW_SHARE = 1.0
 FAST_SHARE = 0.5
 ERROR_SHARE = 1.5
@@ -143,12 +144,14 @@ def decay(x: float) -> float:
 
 
 @njit
-def interpolate(flat: Array, at: int, u: float, w: float) -> float:
-    """Bilinear value of one parameter; `at` is its place in the lower corner of the flat table."""
-    low: float = flat[at] + w * (flat[at + tables.PARAMETERS] - flat[at])
-    at += tables.SOCS * tables.PARAMETERS
-    high: float = flat[at] + w * (flat[at + tables.PARAMETERS] - flat[at])
-    return low + u * (high - low)
+def weighted(flat: Array, at: int, a: float, b: float, c: float, d: float) -> float:
+    """Bilinear value of one parameter from its four corners; `at` is its place in the first one of the flat table."""
+    return float(
+        a * flat[at]
+        + b * flat[at + tables.PARAMETERS]
+        + c * flat[at + TABLE_ROW]
+        + d * flat[at + TABLE_ROW + tables.PARAMETERS]
+    )
 
 
 @njit
@@ -175,23 +178,27 @@ def look_up(table: Array, step: Array, state: Array, work: Array, looked: Array)
             y[w0 + WORK.low * LANES + k] = max(soc - reach, 0.0)
         for k in range(LANES):
             i, u = tables.temperature_cell(y[w0 + WORK.temperature_c * LANES + k])
-            row = i * (tables.SOCS * tables.PARAMETERS)
+            t = 1.0 - u
+            row = i * TABLE_ROW
             j, w = tables.soc_cell(y[w0 + WORK.soc * LANES + k])
             at = (row + j * tables.PARAMETERS) & NOT_NEGATIVE
             cell = (c * LANES + k) * tables.PARAMETERS
-            # All values before the first store: so the eight become vector code.
-            ocv_v = interpolate(flat, at + tables.OCV_V, u, w)
-            hysteresis_v = interpolate(flat, at + tables.HYSTERESIS_V, u, w)
-            r0_ohm = interpolate(flat, at + tables.R0_OHM, u, w)
-            r1_ohm = interpolate(flat, at + tables.R1_OHM, u, w)
-            tau1_s = interpolate(flat, at + tables.TAU1_S, u, w)
-            r2_ohm = interpolate(flat, at + tables.R2_OHM, u, w)
-            tau2_s = interpolate(flat, at + tables.TAU2_S, u, w)
-            model_std_v = interpolate(flat, at + tables.MODEL_STD_V, u, w)
+            b01, b11 = t * w, u * w
+            b00, b10 = t - b01, u - b11
+            ocv_v = weighted(flat, at + tables.OCV_V, b00, b01, b10, b11)
+            hysteresis_v = weighted(flat, at + tables.HYSTERESIS_V, b00, b01, b10, b11)
+            r0_ohm = weighted(flat, at + tables.R0_OHM, b00, b01, b10, b11)
+            r1_ohm = weighted(flat, at + tables.R1_OHM, b00, b01, b10, b11)
+            tau1_s = weighted(flat, at + tables.TAU1_S, b00, b01, b10, b11)
+            r2_ohm = weighted(flat, at + tables.R2_OHM, b00, b01, b10, b11)
+            tau2_s = weighted(flat, at + tables.TAU2_S, b00, b01, b10, b11)
+            model_std_v = weighted(flat, at + tables.MODEL_STD_V, b00, b01, b10, b11)
             j, w = tables.soc_cell(y[w0 + WORK.high * LANES + k])
-            high_v = interpolate(flat, (row + j * tables.PARAMETERS) & NOT_NEGATIVE, u, w)
+            at = (row + j * tables.PARAMETERS) & NOT_NEGATIVE
+            high_v = weighted(flat, at + tables.OCV_V, t - t * w, t * w, u - u * w, u * w)
             j, w = tables.soc_cell(y[w0 + WORK.low * LANES + k])
-            low_v = interpolate(flat, (row + j * tables.PARAMETERS) & NOT_NEGATIVE, u, w)
+            at = (row + j * tables.PARAMETERS) & NOT_NEGATIVE
+            low_v = weighted(flat, at + tables.OCV_V, t - t * w, t * w, u - u * w, u * w)
             out[cell + tables.OCV_V] = ocv_v
             out[cell + tables.HYSTERESIS_V] = hysteresis_v
             out[cell + tables.R0_OHM] = r0_ohm

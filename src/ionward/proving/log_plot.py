@@ -58,8 +58,8 @@ def _title(run: LogRun) -> str:
     title = f"{run.log.source}, {run.system.cell_model.name}"
     score = run.score()
     if score is not None:
-        title += f": SOC error {score[0]:.2f} % rms, {score[1]:.2f} % at most after {run.settings.settle_s:g} s"
-    return title
+        return f"{title}: SOC error {score[0]:.2f} % rms, {score[1]:.2f} % at most after {run.settings.settle_s:g} s"
+    return f"{title}: {100 * run.soc[-1]:.1f} ± {100 * run.soc_std[-1]:.1f} % SOC at the end"
 
 
 def _soc(axis, below, run: LogRun, time: Array, every: int, scale: float) -> None:  # type: ignore[no-untyped-def]
@@ -81,6 +81,9 @@ def _soc(axis, below, run: LogRun, time: Array, every: int, scale: float) -> Non
         below.set_ylim(-reach, reach)
         below.set_ylabel("error in %")
     else:
+        widest = 2 * std[run.settled[::every] & np.isfinite(std)]
+        reach = 1.15 * max(float(np.max(widest, initial=0.0)), 0.5)
+        below.set_ylim(-reach, reach)
         below.set_ylabel("± 2 σ in %")
     if 0 < run.settings.settle_s < run.log.seconds:
         axis.axvspan(0, run.settings.settle_s / scale, color=SOFT, alpha=0.12, linewidth=0, label="settling")
