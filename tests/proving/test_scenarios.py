@@ -141,6 +141,12 @@ def test_loads_follow_each_other_repeat_and_scale(tmp_path: Path) -> None:
     assert not profile.is_power
 
 
+def test_loads_beyond_a_shortened_end_are_left_out() -> None:
+    loads = [{"at_s": 1.0, "steps": [[0.0, 1.0]]}, {"at_s": 50.0, "steps": [[0.0, 2.0], [1.0, 3.0]], "repeat": 4}]
+    profile = build_profile(scenario(100.0, load=loads).shortened(20.0), small_system())
+    assert profile.points.T.tolist() == [[1.0, 1.0]]
+
+
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_load_files_of_both_kinds_say_the_same(tmp_path: Path, kind: str) -> None:
     table = pa.table({"time_s": [5, 6, 8], "power_w": [1.0, -2.0, 3.5]})

@@ -48,6 +48,8 @@ def build_profile(scenario: Scenario, system: System) -> Profile:
     starts = [load.at_s for load in scenario.load]
     ends = [*starts[1:], scenario.scenario.duration_s][: len(starts)]
     for k, (load, end_s) in enumerate(zip(scenario.load, ends, strict=True)):
+        if load.at_s >= end_s:  # a shortened run does not reach it
+            continue
         try:
             pieces.append(_piece(load, end_s, scenario.folder, system))
         except UserError as error:
