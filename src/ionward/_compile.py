@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -66,6 +67,16 @@ def cache_folder() -> Path:
     return folder
 
 
+def forget_old_caches(keep: int = 8) -> None:
+    """Remove compiled code of earlier sources, but for the newest `keep` folders."""
+    here = Path(os.environ["NUMBA_CACHE_DIR"])
+    if here.name != cache_key():
+        return  # the user named a folder: it is not ours to tidy
+    others = [f for f in here.parent.iterdir() if f.is_dir() and f != here]
+    for folder in sorted(others, key=lambda f: f.stat().st_mtime, reverse=True)[keep - 1 :]:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 if "NUMBA_CACHE_DIR" not in os.environ:
     os.environ["NUMBA_CACHE_DIR"] = str(cache_folder())
 
@@ -81,7 +92,12 @@ def njit(function: F) -> F:
     Numba would compile a function again for each constant that it is called with (states, reasons, rows); this halves
     the time of the first compilation by compiling for the constant's type.
     """
-    compiled = numba.njit(cache=True, error_model="numpy", fastmath={"contract"})(function)
+    compiled = numba.njit(
+        cache=True,
+        error_model="numpy",
+        fastmath={"contract"},
+        no_cfunc_wrapper=True,  # nothing of ours is called as a C function; it saves compiling time
+    )(function)
     if not jit_disabled:
         template = compiled.get_call_template
         compiled.get_call_template = lambda args, kws: template(

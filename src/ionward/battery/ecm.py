@@ -57,10 +57,7 @@ def lookup(table: Array, soc: float, temperature_c: float, out: Array) -> None:
     w11 = wt * ws
     for p in range(_PARAMETERS):
         out[p] = (
-            w00 * table[t, s, p]
-            + w01 * table[t, s + 1, p]
-            + w10 * table[t + 1, s, p]
-            + w11 * table[t + 1, s + 1, p]
+            w00 * table[t, s, p] + w01 * table[t, s + 1, p] + w10 * table[t + 1, s, p] + w11 * table[t + 1, s + 1, p]
         )
 
 
@@ -75,9 +72,7 @@ def sign(current_a: float) -> float:
 
 
 @njit
-def step(
-    parameters: Array, state: Array, current_a: float, dt_s: float, capacity_ah: float, rate: float
-) -> None:
+def step(parameters: Array, state: Array, current_a: float, dt_s: float, capacity_ah: float, rate: float) -> None:
     """Advance `state` by `dt_s` under a current that is constant meanwhile.
 
     Args:

@@ -155,9 +155,7 @@ def assign(columns: Sequence[str], mapping: Mapping[str, str], source: str) -> d
             names something that does not exist. All problems at once.
     """
     problems = [
-        f"'{name}' is not a quantity of a log: choose from {', '.join(NAMES)}"
-        for name in mapping
-        if name not in NAMES
+        f"'{name}' is not a quantity of a log: choose from {', '.join(NAMES)}" for name in mapping if name not in NAMES
     ]
     chosen: dict[str, Conversion] = {}
     for quantity in QUANTITIES:

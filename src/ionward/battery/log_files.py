@@ -90,15 +90,12 @@ def _read_csv(path: Path) -> pa.Table:
     except pa.ArrowInvalid as error:
         if len(lines) == skip + 1 or "Empty CSV" in str(error):
             raise UserError(f"{path}: the file has a header but no rows: export it again") from None
-        raise UserError(
-            f"{path}: not a table of {len(names)} columns ({str(error).splitlines()[0]})"
-        ) from None
+        raise UserError(f"{path}: not a table of {len(names)} columns ({str(error).splitlines()[0]})") from None
     if broken:
         row, count = broken[0]
         where = f"line {row + skip + 1}" if row else "a line"
         raise UserError(
-            f"{path}: {where} has {count} columns instead of {len(names)}: "
-            "the file is cut or damaged, export it again"
+            f"{path}: {where} has {count} columns instead of {len(names)}: the file is cut or damaged, export it again"
         )
     if delimiter == ";":  # decimal commas go with semicolons
         table = pa.table({n: pc.replace_substring(table[n], ",", ".") for n in names})
@@ -150,9 +147,7 @@ def _seconds_of_day(cells: list[str | None], column: str, source: str) -> Array:
         try:
             values[row] = datetime.fromisoformat(cell.strip()).timestamp()
         except ValueError:
-            raise UserError(
-                f"{source}: row {row + 1}, column '{column}': '{cell[:40]}' is no date with time"
-            ) from None
+            raise UserError(f"{source}: row {row + 1}, column '{column}': '{cell[:40]}' is no date with time") from None
     return np.asarray(values - values[0])
 
 

@@ -54,9 +54,7 @@ class LogIssues:
         if self.repeated_times:
             out.append(f"{self.repeated_times} rows repeat the time of the row after them: dropped")
         if self.wild_reference_rows:
-            out.append(
-                f"{self.wild_reference_rows} rows belong to stretches in which soc_ref leaves 0..1: not used"
-            )
+            out.append(f"{self.wild_reference_rows} rows belong to stretches in which soc_ref leaves 0..1: not used")
         if self.gaps:
             out.append(f"{self.gaps} gaps, the longest {self.longest_gap_s:.1f} s")
         return out
@@ -207,11 +205,7 @@ def _clean(
     if (steps < 0).any():
         at = rows[int(np.argmax(steps < 0)) + 1]
         restarts = [c for c in ("cycle", "op", "step", "run") if c in extras]
-        hint = (
-            f"it restarts for each '{restarts[0]}': give one at a time"
-            if restarts
-            else "sort or split the log"
-        )
+        hint = f"it restarts for each '{restarts[0]}': give one at a time" if restarts else "sort or split the log"
         raise UserError(
             f"{source}: time runs backwards at row {at + 1} ({time[at - 1]:g} s, then {time[at]:g} s), "
             f"{int((steps < 0).sum())} times in all: {hint}"

@@ -34,6 +34,21 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
+# Commands that run the tick.
+COMPILED = {"estimate", "simulate", "replay", "export", "plot", "demo"}
+
+
+class CompiledCommand(SpreadCommand):
+    """A command that needs the compiled control core: on first use it says so and shows progress."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Compile what is not in the cache, then run."""
+        from ionward.cli.warmup import compile_first
+
+        compile_first()
+        return super().invoke(ctx)
+
+
 def load_command(name: str) -> Any:
     """Import one command."""
     module, attribute = COMMANDS[name]
@@ -42,7 +57,7 @@ def load_command(name: str) -> Any:
         command = typer.main.get_command(found)
     else:
         app = typer.Typer(add_completion=False)
-        app.command(name, cls=SpreadCommand)(found)
+        app.command(name, cls=CompiledCommand if name in COMPILED else SpreadCommand)(found)
         command = typer.main.get_command(app)
     command.name = name
     return command

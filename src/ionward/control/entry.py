@@ -41,7 +41,7 @@ else:
     from numba.core import cgutils
     from numba.extending import intrinsic
 
-    def _argument_types() -> tuple[Any, ...]:
+    def argument_types() -> tuple[Any, ...]:
         """Types of the tick's arguments: the same for every pack."""
         size = Size(1, 1, 1)
         flat, deep = np.zeros((1, 1)), np.zeros((1, 1, 1))
@@ -57,7 +57,7 @@ else:
     def _compiled() -> Any:
         """The tick compiled by itself."""
         dispatcher: Any = tick
-        arguments = _argument_types()
+        arguments = argument_types()
         if arguments not in dispatcher.overloads:
             if not _marker().exists():
                 # Where this fails (nowhere to write, no new processes), it is compiled here below.
@@ -76,7 +76,7 @@ else:
         typing_context: Any, address: Any, raw: Any, command: Any, parameters: Any, image: Any, memory: Any
     ) -> Any:
         arguments = (raw, command, parameters, image, memory)
-        if arguments != _argument_types():
+        if arguments != argument_types():
             raise TypeError("the arrays of a pack are not of the types that the tick is compiled for")
 
         def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
@@ -97,8 +97,12 @@ else:
         """The tick, at the address that `tick_address` gave."""
         _call(address, raw, command, parameters, image, memory)
 
-    if __name__ == "__main__":
-        compile_tick: Any = tick
-        compile_tick.compile(_argument_types())
+    def compile_tick() -> None:
+        """Compile the tick into the cache, in a process that does nothing else with it."""
+        dispatcher: Any = tick
+        dispatcher.compile(argument_types())
         with suppress(OSError):
             _marker().touch()
+
+    if __name__ == "__main__":
+        compile_tick()

@@ -64,8 +64,7 @@ def check_branches(branches: Sequence[Run], capacity_ah: float) -> None:
             )
         elif abs(highest - top) > WINDOW_V:
             problems[branch.name] = (
-                f"{branch.name}: goes up to {highest:.2f} V, the others to {top:.2f} V: another cell; "
-                "leave it out"
+                f"{branch.name}: goes up to {highest:.2f} V, the others to {top:.2f} V: another cell; leave it out"
             )
     for branch in branches:
         rising = branch.soc[-1] > branch.soc[0]
@@ -107,9 +106,7 @@ def misfit_v(run: Run, ocv_soc: Array, ocv_v: Array) -> float:
         return 0.0
     columns = [run.current_a]
     step = float(np.median(run.dt_s[1:]))
-    columns += [
-        np.asarray(lfilter([step / t], [1, step / t - 1], run.current_a)) for t in FILTERS_S if t > step
-    ]
+    columns += [np.asarray(lfilter([step / t], [1, step / t - 1], run.current_a)) for t in FILTERS_S if t > step]
     design = np.array(columns).T[used] * np.sqrt(run.weight[used, None])
     target = (run.voltage_v - np.interp(run.soc, ocv_soc, ocv_v))[used] * np.sqrt(run.weight[used])
     found = np.linalg.lstsq(design, target, rcond=None)[0]
@@ -141,8 +138,7 @@ def check_dynamic(runs: Sequence[Run], ocv_soc: Array, ocv_v: Array) -> list[str
             )
         elif top > highest + 2 * WINDOW_V:
             problems.append(
-                f"{run.name}: works at up to {top:.2f} V, the OCV ends at {highest:.2f} V: another cell; "
-                "leave it out"
+                f"{run.name}: works at up to {top:.2f} V, the OCV ends at {highest:.2f} V: another cell; leave it out"
             )
         elif left > limit:
             problems.append(

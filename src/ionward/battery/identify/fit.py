@@ -17,9 +17,7 @@ Array = npt.NDArray[np.float64]
 
 TEMPERATURES_C = np.arange(-30.0, 61.0, 10.0)
 CIRCUIT_SOCS = np.concatenate(([0, 0.02, 0.04, 0.06, 0.08, 0.1, 0.13, 0.16], np.linspace(0.2, 1.0, 17)))
-OCV_SOCS = np.concatenate(
-    (np.arange(0, 0.1, 0.005), np.arange(0.1, 0.95, 0.02), np.arange(0.96, 1.001, 0.005))
-)
+OCV_SOCS = np.concatenate((np.arange(0, 0.1, 0.005), np.arange(0.1, 0.95, 0.02), np.arange(0.96, 1.001, 0.005)))
 POSITIVE = ("hysteresis", "r0", "r1", "tau1", "r2", "tau2")
 
 
@@ -128,8 +126,7 @@ def fit_runs(
             break
     _evaluate(runs, blocks, x, layout, capacity_ah, prior, stiffness)
     values = {
-        name: np.exp(x[layout.index(name)]) if name in (*POSITIVE, "rate") else x[layout.index(name)]
-        for name in BLOCKS
+        name: np.exp(x[layout.index(name)]) if name in (*POSITIVE, "rate") else x[layout.index(name)] for name in BLOCKS
     }
     soc = [_soc(run, values["offset"][n], values["start"][n], capacity_ah) for n, run in enumerate(runs)]
     return Fit(values, capacity_ah, [b[RUN.predicted_v].copy() for b in blocks], soc, costs)
@@ -251,9 +248,7 @@ class Prior:
     def _is(self, index: int | np.int64, target: float, std: float) -> None:
         self.rows.append((np.array([index]), np.array([1 / std]), target / std))
 
-    def _bends(
-        self, index: npt.NDArray[np.int64], at: Array, std: float, targets: Array | None = None
-    ) -> None:
+    def _bends(self, index: npt.NDArray[np.int64], at: Array, std: float, targets: Array | None = None) -> None:
         for k in range(1, len(index) - 1):
             w = (at[k] - at[k - 1]) / (at[k + 1] - at[k - 1])
             weights = np.array([-(1 - w), 1.0, -w]) / std

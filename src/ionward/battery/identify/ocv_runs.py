@@ -133,10 +133,7 @@ def branch_runs(log: Log, temperature_c: float, capacity_ah: float) -> list[Run]
         else:
             begin = soc if number else 1.0 - moved[-1]
             full = 1.0 - begin
-            near = (
-                abs(part.voltage_v[-1] - float(np.nanmax(log.voltage_v)))
-                < 0.03 * np.nanmax(log.voltage_v) / 4
-            )
+            near = abs(part.voltage_v[-1] - float(np.nanmax(log.voltage_v))) < 0.03 * np.nanmax(log.voltage_v) / 4
             scale = full / moved[-1] if near and moved[-1] > 0 else 1.0
             std["offset_std_a"] = 0.03 * charge_a
             runs.append(_run(label, part, temperature_c, begin + moved * scale, -1.0, **std))

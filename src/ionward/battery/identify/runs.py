@@ -10,9 +10,7 @@ import numpy.typing as npt
 from ionward.battery.logs import Log
 
 Array = npt.NDArray[np.float64]
-COUNTER_STEP_S = (
-    0.5  # from this step on the tester's charge counter gives the mean current better than two samples
-)
+COUNTER_STEP_S = 0.5  # from this step on the tester's charge counter gives the mean current better than two samples
 
 
 @dataclass(frozen=True)
@@ -83,9 +81,7 @@ def counter_ah(log: Log, mean_a: Array) -> Array:
     if log.ah is not None:
         change = np.diff(log.ah, prepend=log.ah[0])
         tolerance = 0.002 + 0.5 * np.abs(counted)
-        counted = np.where(
-            np.abs(change - counted) < tolerance + 1e-3 * np.nanmax(np.abs(log.ah)), change, counted
-        )
+        counted = np.where(np.abs(change - counted) < tolerance + 1e-3 * np.nanmax(np.abs(log.ah)), change, counted)
     return np.asarray(np.cumsum(counted), float)
 
 
