@@ -34,9 +34,7 @@ CELLS = ROOT / "src" / "ionward" / "battery" / "cells"
 def logs(patterns: tuple[str, ...], data: Path) -> list[Log]:
     found = [path for pattern in patterns for path in sorted(data.glob(pattern))]
     if not found:
-        raise UserError(
-            f"no log matches {', '.join(patterns)} in {data}: set IONWARD_DATA to the measured data"
-        )
+        raise UserError(f"no log matches {', '.join(patterns)} in {data}: set IONWARD_DATA to the measured data")
     return [PREPARE.get(path.name, lambda log: log)(read_log(path)) for path in found]
 
 
@@ -60,9 +58,7 @@ TEMPERATURES_C = {"Cycling-10C-24C-40C.parquet": 24.0, "1C-Discharge-Bitrode.par
 
 def make(description: CellDescription, data: Path, console: Console, plots: Path | None) -> None:
     begun = time.monotonic()
-    result = identify(
-        logs(description.ocv, data), logs(description.dynamic, data), description, TEMPERATURES_C
-    )
+    result = identify(logs(description.ocv, data), logs(description.dynamic, data), description, TEMPERATURES_C)
     (CELLS / f"{description.name}.toml").write_text(cell_toml(result.cell), encoding="utf-8")
     console.print(f"[bold]{description.name}[/bold]: {time.monotonic() - begun:.0f} s")
     console.print(fit_table(result.cell))

@@ -103,6 +103,4 @@ def drive_log(temperature_c: float, seed: int, name: str = "drive") -> Log:
         pieces.append(np.full(length, level))
         moved -= level * length
     current = np.concatenate(pieces)
-    return log(
-        f"{name}_{temperature_c:g}.csv", np.arange(len(current), dtype=float), current, temperature_c, seed
-    )
+    return log(f"{name}_{temperature_c:g}.csv", np.arange(len(current), dtype=float), current, temperature_c, seed)

@@ -23,12 +23,8 @@ def test_a_current_step_follows_the_closed_solution() -> None:
         state = np.zeros(STATES)
         state[STATE.soc] = 0.5
         step(parameters, state, current, seconds, cell.CAPACITY_AH, cell.RATE)
-        assert state[STATE.v1_v] == pytest.approx(
-            cell.R1_OHM * current * (1 - np.exp(-seconds / cell.TAU1_S))
-        )
-        assert state[STATE.v2_v] == pytest.approx(
-            cell.R2_OHM * current * (1 - np.exp(-seconds / cell.TAU2_S))
-        )
+        assert state[STATE.v1_v] == pytest.approx(cell.R1_OHM * current * (1 - np.exp(-seconds / cell.TAU1_S)))
+        assert state[STATE.v2_v] == pytest.approx(cell.R2_OHM * current * (1 - np.exp(-seconds / cell.TAU2_S)))
         turn = abs(current) * cell.RATE * seconds / (3600 * cell.CAPACITY_AH)
         assert state[STATE.h] == pytest.approx(np.exp(-turn) - 1)
         assert state[STATE.soc] == pytest.approx(0.5 + current * seconds / 3600 / cell.CAPACITY_AH)
@@ -50,9 +46,7 @@ def test_a_drive_agrees_with_an_independent_integrator() -> None:
     state = np.zeros(STATES)
     state[STATE.soc] = 0.7
     voltage, soc = np.empty_like(time), np.empty_like(time)
-    simulate(
-        TABLE, cell.CAPACITY_AH, cell.RATE, 0.0, time, current, np.full_like(time, 25.0), state, voltage, soc
-    )
+    simulate(TABLE, cell.CAPACITY_AH, cell.RATE, 0.0, time, current, np.full_like(time, 25.0), state, voltage, soc)
 
     def slopes(t: float, y: np.ndarray) -> list[float]:
         i = float(np.interp(t, time, current))

@@ -86,9 +86,7 @@ def test_a_log_of_another_chemistry_is_refused_by_name() -> None:
 def test_a_log_that_does_not_follow_the_ocv_is_refused_by_name() -> None:
     slow, drive = cell.slow_log(25.0), cell.drive_log(25.0, 1)
     bent = drive.voltage_v + 0.1 * np.sin(12 * drive.voltage_v)
-    other = replace(
-        drive, source="other_25C.csv", voltage_v=bent, soc_ref=1 + drive.charge_ah() / cell.CAPACITY_AH
-    )
+    other = replace(drive, source="other_25C.csv", voltage_v=bent, soc_ref=1 + drive.charge_ah() / cell.CAPACITY_AH)
     with pytest.raises(UserError, match=r"other_25C: leaves the measured OCV by"):
         identify([slow], [drive, other], cell.description(capacity_ah=cell.CAPACITY_AH))
 
@@ -118,9 +116,7 @@ def test_a_drive_cycle_given_as_slow_log_is_refused() -> None:
 def test_millivolts_given_as_volts_are_refused_with_the_data_sheet_as_yardstick() -> None:
     slow = cell.slow_log(25.0)
     with pytest.raises(UserError, match="mV given as V"):
-        identify(
-            [replace(slow, voltage_v=1000 * slow.voltage_v)], [cell.drive_log(25.0, 1)], cell.description()
-        )
+        identify([replace(slow, voltage_v=1000 * slow.voltage_v)], [cell.drive_log(25.0, 1)], cell.description())
 
 
 def test_nothing_given_is_refused() -> None:

@@ -38,7 +38,7 @@ def test_the_library_holds_these_cells() -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(UserError, match="the library has a123-26650, lg-18650hg2"):
+    with pytest.raises(UserError, match="allowed: a123-26650, lg-18650hg2"):
         load_cell("unobtainium")
 
 

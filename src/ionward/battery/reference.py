@@ -30,7 +30,7 @@ INTRODUCTION = """# Configuration
 Made from the models that check a system file. A key that is not in your file has the value of your profile; where that
 has none, the one given for all profiles: a fixed value, or (in italics) one that follows from other values. A sensor,
 `[contactors]`, `[precharge]` or `[fuse]` whose table is in your file is fitted unless the table says otherwise. How to
-write such a file is explained in [Describing a pack](pack-file.md).
+write such a file is explained in [Describing a pack](../pack-file.md).
 
 """
 
