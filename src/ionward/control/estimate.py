@@ -67,6 +67,7 @@ DOUBT_UNKNOWN = 9.0
 ENERGY_PERIOD_S = 1.0
 STATE_LIMIT = 1e6  # a state beyond this, or NaN, is started again
 CURRENT_LIMIT_A = 1e6
+BELIEVABLE_V = 100.0  # no cell: what validation should have refused does no harm here either; NaN is refused too
 
 
 class EstimateMemory(NamedTuple):
@@ -235,7 +236,7 @@ def prepare_cells(parameters: Parameters, image: Image, memory: EstimateMemory, 
         age_s = cells[CELL.age_s, k]
         # A sample taken before the last step has been used already.
         fresh = math.isnan(dt_s) or age_s < dt_s - 1e-6
-        usable = cells[CELL.quality, k] == GOOD and math.isfinite(voltage_v) and fresh
+        usable = cells[CELL.quality, k] == GOOD and abs(voltage_v) < BELIEVABLE_V and fresh
         work[c, WORK.voltage_v, lane] = voltage_v if usable else 0.0
         work[c, WORK.use, lane] = 1.0 if usable else 0.0
         work[c, WORK.capacity_ah, lane] = parameters.cells[CELLP.capacity_ah, k]
