@@ -31,7 +31,7 @@ $(VENV)/bin/python:
 
 $(VENV)/.run-ready: requirements/run.lock pyproject.toml | $(VENV)/bin/python
 	@command -v uv >/dev/null 2>&1 || $(BIN)/pip install --quiet --disable-pip-version-check uv
-	VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --require-hashes -r requirements/run.lock
+	VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --compile-bytecode --require-hashes -r requirements/run.lock
 	VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
