@@ -17,6 +17,7 @@ import numpy as np
 
 from ionward._compile import njit
 from ionward.battery.system import load_system
+from ionward.control.entry import tick_address
 from ionward.proving.closed_loop import run_ticks
 from ionward.proving.load_profile import read_profile
 from ionward.proving.scenario import built_in_scenario
@@ -73,14 +74,15 @@ def closed_loop_x_realtime() -> float:
     bench = simulation.bench
     digests = Digests(bench.words.shape[1])
     ticks = bench.words.shape[0]
-    run_ticks(bench, 0)
+    address = tick_address()
+    run_ticks(address, bench, 0)
     simulation.actions[0].do()
     seconds = 0.0
     best = np.inf
     for _ in range(ROUNDS):
         began = time.perf_counter()
         for _ in range(60):
-            run_ticks(bench, ticks)
+            run_ticks(address, bench, ticks)
             digests.update(bench.words)
         seconds = 60 * ticks * simulation.cycle_s
         best = min(best, time.perf_counter() - began)

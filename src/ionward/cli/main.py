@@ -79,6 +79,7 @@ app = typer.Typer(
     cls=LazyGroup,
     add_completion=False,
     no_args_is_help=True,
+    pretty_exceptions_enable=False,
     help="Ionward: a battery management system, from a single cell to a pack.",
 )
 
