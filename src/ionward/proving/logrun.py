@@ -21,8 +21,9 @@ from ionward.battery.cell import CellModel
 from ionward.battery.logs import GAP_FACTOR, GAP_MIN_S, Log
 from ionward.battery.system import System, system_from
 from ionward.control.bms import Bms
+from ionward.control.entry import call_tick, tick_address
 from ionward.control.estimate import PRESET
-from ionward.control.tick import Memory, tick
+from ionward.control.tick import Memory
 from ionward.errors import UserError
 from ionward.image.faults import FAULTS
 from ionward.image.inputs import CHANNEL, RAW, Raw, new_command
@@ -215,9 +216,12 @@ def run_log(
     before_gap = np.append(False, gap)
     out = np.full((KEPT, rows), math.nan)
     seen = np.zeros((3, len(FAULTS)))
+    address = tick_address()
     for first in range(0, rows, CHUNK_ROWS):
         last = min(first + CHUNK_ROWS, rows)
-        feed_rows(raw, command, bms.parameters, bms.image, bms.memory, inputs, before_gap, first, last, out, seen)
+        feed_rows(
+            address, raw, command, bms.parameters, bms.image, bms.memory, inputs, before_gap, first, last, out, seen
+        )
         if progress is not None:
             progress(last)
     s = bms.image.scalars[0]
@@ -287,6 +291,7 @@ def temperature_of(log: Log, settings: Settings) -> tuple[Array | float | None, 
 
 @njit
 def feed_rows(
+    address: int,
     raw: Raw,
     command: Any,
     parameters: Parameters,
@@ -301,16 +306,18 @@ def feed_rows(
 ) -> None:
     """Tick once for each row from `first` to before `last`; a gap in the log is a tick without samples.
 
-    `inputs` is `[time, current, voltage, temperature; row]`, `out` `[KEPT, row]`, `seen` `[highest level, first time,
-    rows; fault]`.
+    `address` is that of the compiled tick (`control.entry.tick_address`). `inputs` is `[time, current, voltage,
+    temperature; row]`, `out` `[KEPT, row]`, `seen` `[highest level, first time, rows; fault]`.
     """
     for row in range(first, last):
         time_s = inputs[0, row]
         if before_gap[row]:
             # The sensors were silent: what a BMS that ran on would have noted just before they came back.
             quiet_s = max(time_s - 1e-3, 0.5 * (inputs[0, row - 1] + time_s))
-            feed_row(raw, command, parameters, image, memory, quiet_s, math.nan, math.nan, math.nan)
-        feed_row(raw, command, parameters, image, memory, time_s, inputs[1, row], inputs[2, row], inputs[3, row])
+            feed_row(address, raw, command, parameters, image, memory, quiet_s, math.nan, math.nan, math.nan)
+        feed_row(
+            address, raw, command, parameters, image, memory, time_s, inputs[1, row], inputs[2, row], inputs[3, row]
+        )
         s = image.scalars[0]
         out[0, row] = s["soc"]
         out[1, row] = s["soc_std"]
@@ -331,6 +338,7 @@ def feed_rows(
 
 @njit
 def feed_row(
+    address: int,
     raw: Raw,
     command: Any,
     parameters: Parameters,
@@ -349,7 +357,7 @@ def feed_row(
     raw.cells[RAW.time_s, 0] = time_s
     raw.temperatures[RAW.value, 0] = temperature_c
     raw.temperatures[RAW.time_s, 0] = time_s
-    tick(raw, command, parameters, image, memory)
+    call_tick(address, raw, command, parameters, image, memory)
 
 
 def faults_seen(seen: Array) -> list[FaultSeen]:
