@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
@@ -179,6 +179,7 @@ def test_every_profile_has_a_scenario_of_its_own(profile: str) -> None:
     Simulation(small_system(), built_in, keep_traces=False)
 
 
+@settings(deadline=None, max_examples=30)
 @given(profile=st.sampled_from(PROFILES), duration_s=st.floats(1e-3, 1e5))
 def test_every_built_in_scenario_can_have_any_duration(profile: str, duration_s: float) -> None:
     shorter = built_in_scenario(profile).shortened(duration_s)
