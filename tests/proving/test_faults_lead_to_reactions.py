@@ -55,7 +55,7 @@ CASES: list[tuple[str, Any, float | None, str, str, float, bool, dict[str, Any]]
     ("bus_short", None, None, "short_circuit", "critical", 0.1, True, {}),
     ("fuse_blown", None, None, "cell_sum_mismatch", "fault", 4.0, True, {}),
     ("load_ignores_limits", None, None, "discharge_overcurrent_pulse", "critical", 8.0, True,
-     {"load": [{"at_s": 4.0, "steps": [[0.0, -10.0], [6.0, -260.0]]}]}),
+     {**PYROFUSE, "load": [{"at_s": 4.0, "steps": [[0.0, -10.0], [6.0, -260.0]]}]}),
     ("charger_ignores_limits", None, None, "charge_overcurrent_pulse", "critical", 8.0, True,
      {"load": [{"at_s": 4.0, "steps": [[0.0, 5.0], [6.0, 60.0]]}]}),
     ("charger_runs_away", None, 40.0, "cell_overvoltage", "fault", 40.0, True,
