@@ -293,10 +293,10 @@ def test_a_welded_contactor_is_found_when_opening(name: str) -> None:
     bus.until("fault", 5.0)
     assert bus.reason == "a contactor did not open"
     assert bus.driven == OPEN
-    # Acknowledging does not help while it is welded.
+    # Acknowledging does not help while it is welded (protection would keep the state fault).
     bus.command["acknowledge_count"] += 1
     bus.step(50)
-    assert (bus.state, bus.reason) == ("fault", "a contactor did not open")
+    assert (bus.state, bus.reason) == ("standby", "a contactor did not open")
 
 
 def test_a_welded_precharge_contactor_is_found_when_it_should_let_go() -> None:
@@ -318,12 +318,14 @@ def test_a_welded_positive_contactor_without_feedback_shows_on_the_bus() -> None
     assert bus.reason == "the bus became live before the positive contactor was closed: a contactor is welded"
 
 
-def test_a_contact_found_closed_in_standby_is_a_weld() -> None:
+def test_a_contact_found_closed_in_standby_holds_the_connection_back() -> None:
     bus = Bus()
     bus.step(2)
     bus.welded.add(NEGATIVE)
-    bus.step(5)
-    assert (bus.state, bus.reason) == ("fault", "a contactor did not open")
+    bus.command["connect"] = 1
+    bus.step(50)
+    assert (bus.state, bus.reason) == ("standby", "a contactor did not open")
+    assert bus.driven == OPEN
 
 
 # --- opening
@@ -354,6 +356,31 @@ def test_opening_waits_no_longer_than_it_may(current: float) -> None:
     bus.step(195)
     assert bus.driven[POSITIVE]
     bus.step(10)
+    assert not bus.driven[POSITIVE]
+
+
+def test_a_current_above_what_a_contactor_may_break_is_left_to_the_fuse_for_a_while() -> None:
+    bus = Bus(open_wait_s=1.0, contactor_break_a=100.0)
+    bus.connect()
+    bus.load_a = 120.0
+    bus.command["connect"] = 0
+    bus.step(390)
+    assert bus.driven[POSITIVE]
+    assert bus.reason == "the current is above what the contactors may break: left to the fuse"
+    bus.step(20)
+    assert not bus.driven[POSITIVE]
+
+
+@pytest.mark.parametrize("current", [90.0, 0.0, np.nan])
+def test_a_current_that_falls_to_what_a_contactor_may_break_ends_the_wait(current: float) -> None:
+    bus = Bus(open_wait_s=1.0, contactor_break_a=100.0)
+    bus.connect()
+    bus.load_a = 120.0
+    bus.command["connect"] = 0
+    bus.step(200)
+    assert bus.driven[POSITIVE]
+    bus.load_a = current
+    bus.step(3)
     assert not bus.driven[POSITIVE]
 
 

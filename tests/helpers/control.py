@@ -59,6 +59,7 @@ SCALARS: dict[str, float] = {
     "contactor_close_s": 0.1,
     "contactor_open_s": 0.1,
     "contactor_break_a": 500.0,
+    "has_pyrofuse": 1,
     "open_wait_s": 3.0,
     "bus_dead_v": 5.0,
     "balance_by_soc": 1,

@@ -48,6 +48,7 @@ SCALARS: dict[str, float] = {
     "contactor_close_s": 0.1,
     "contactor_open_s": 0.1,
     "contactor_break_a": 400.0,
+    "has_pyrofuse": 1,
     "bus_dead_v": 5.0,
 }
 

@@ -14,6 +14,7 @@ FULL = {"start": {"soc": 0.995, "soc_spread": 0.0}}
 DISCONNECT = {"command": [{"at_s": 0.5, "connect": True}, {"at_s": 12.0, "connect": False}]}
 HOT = {**CHARGE, "start": {"soc": 0.5, "temperature_c": 48.0, "temperature_spread_k": 0.0},
        "environment": {"ambient_c": 48.0}, "duration": 420.0}  # fmt: skip
+PYROFUSE = {"system": {"fuse": {"pyrofuse": True}}}
 
 # Fault, place, value; the BMS's fault, its level, within so many seconds; open at the end; changes to the scenario.
 CASES: list[tuple[str, Any, float | None, str, str, float, bool, dict[str, Any]]] = [
@@ -54,12 +55,17 @@ CASES: list[tuple[str, Any, float | None, str, str, float, bool, dict[str, Any]]
     ("bus_short", None, None, "short_circuit", "critical", 0.1, True, {}),
     ("fuse_blown", None, None, "cell_sum_mismatch", "fault", 4.0, True, {}),
     ("load_ignores_limits", None, None, "discharge_overcurrent_pulse", "critical", 8.0, True,
-     {"load": [{"at_s": 4.0, "steps": [[0.0, -10.0], [6.0, -260.0]]}]}),
+     {**PYROFUSE, "load": [{"at_s": 4.0, "steps": [[0.0, -10.0], [6.0, -260.0]]}]}),
     ("charger_ignores_limits", None, None, "charge_overcurrent_pulse", "critical", 8.0, True,
      {"load": [{"at_s": 4.0, "steps": [[0.0, 5.0], [6.0, 60.0]]}]}),
     ("charger_runs_away", None, 40.0, "cell_overvoltage", "fault", 40.0, True,
      {**CHARGE, **FULL, "duration": 55.0, "load": [{"at_s": 4.0, "unit": "C", "steps": [[0.0, 1.0]]}]}),
-    ("unwanted_current", None, -200.0, "discharge_overcurrent_pulse", "critical", 1.0, True, {}),
+    ("unwanted_current", None, -200.0, "discharge_overcurrent_pulse", "critical", 1.0, True, PYROFUSE),
+    ("unwanted_current", None, -390.0, "short_circuit", "critical", 0.1, True, PYROFUSE),
+    ("unwanted_current", None, -900.0, "short_circuit", "critical", 0.1, True, PYROFUSE),
+    # so much that the fuse is gone between two samples: seen by what it leaves behind
+    ("unwanted_current", None, -2000.0, "cell_sum_mismatch", "fault", 4.0, True, PYROFUSE),
+    ("unwanted_current", None, 900.0, "short_circuit", "critical", 0.1, True, PYROFUSE),
     ("hvil_open", None, None, "hvil_open", "fault", 0.1, True, {}),
     ("crash", None, None, "crash", "critical", 0.05, True, {}),
     ("insulation_drop", None, 1000.0, "insulation_low", "fault", 5.0, True, {}),
@@ -98,7 +104,8 @@ def test_fault_leads_to_its_reaction(name, place, value, fault, level, within_s,
 @pytest.mark.parametrize("contactor", ["main_positive", "main_negative", "precharge"])
 def test_a_contactor_that_does_not_close_ends_in_fault_with_no_way_through(contactor: str) -> None:
     stuck = [{"name": "contactor_stuck_open", "at_s": 0.0, "place": contactor}]
-    expect = [{"signal": "state", "is": "fault", "by_s": 20.0}, {"signal": "true.contactors_closed", "max": 0.0}]
+    expect = [{"signal": "state", "is": "fault", "by_s": 20.0}, {"signal": "true.contactors_closed", "max": 0.0},
+              {"fault": "contactor_stuck_open", "level": "fault"}]  # fmt: skip
     result = run(small_system(), scenario(20.0, fault=stuck, expect=expect))
     assert not result.failed, [(v.text, v.found) for v in result.failed]
 
@@ -126,3 +133,33 @@ def test_a_fault_that_has_ended_can_be_acknowledged_and_the_pack_connects_again(
     injection = [{"name": "hvil_open", "at_s": 8.0, "for_s": 2.0}]
     result = run(small_system(), scenario(30.0, command=commands, fault=injection, expect=expect))
     assert not result.failed, [(v.text, v.found) for v in result.failed]
+
+
+@pytest.mark.parametrize("contactor", ["main_positive", "main_negative", "precharge"])
+@pytest.mark.parametrize("after_s", [0.18, 0.2, 0.21, 0.22, 0.24])
+def test_a_connection_never_ends_in_fault_without_an_event(contactor: str, after_s: float) -> None:
+    """The wish is withdrawn around the moment in which the sequence gives up."""
+    stuck = [{"name": "contactor_stuck_open", "at_s": 0.0, "place": contactor}]
+    system = small_system()
+    gave_up = next(c.time_s for c in run(system, scenario(5.0, fault=stuck)).changes if c.state == "opening")
+    end_s = gave_up + after_s - 0.2
+    commands = [{"at_s": 0.5, "connect": True}, {"at_s": end_s, "connect": False}]
+    result = run(system, scenario(5.0, fault=stuck, command=commands))
+    if "fault" in {c.state for c in result.changes}:
+        assert [e["fault"] for e in result.events if e["level"] == "fault"] == ["contactor_stuck_open"]
+
+
+@pytest.mark.parametrize("open_s", [0.1, 0.11, 0.12, 0.13, 0.14, 0.15, 0.16, 0.17, 0.2, 0.5])
+def test_an_opening_that_ends_in_fault_has_an_event(open_s: float) -> None:
+    slow = [{"name": "contactor_slow", "at_s": 5.0, "place": "main_negative", "value": open_s}]
+    result = run(small_system(), scenario(14.0, fault=slow, command=DISCONNECT["command"]))
+    told = "contactor_welded" in {e["fault"] for e in result.events}
+    assert told == ("fault" in {c.state for c in result.changes})
+
+
+@pytest.mark.parametrize("pyrofuse", [True, False])
+def test_the_pack_file_decides_whether_there_is_a_pyrofuse(pyrofuse: bool) -> None:
+    short = [{"name": "bus_short", "at_s": 8.0, "value": 0.06}]
+    system = small_system(fuse={"pyrofuse": pyrofuse}, contactors={"break_current_a": 100.0})
+    result = run(system, scenario(20.0, fault=short))
+    assert result.final["pyrofuse_fired"] == float(pyrofuse)

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pyarrow import parquet
 
 from helpers.scenarios import scenario, small_system
@@ -17,6 +19,7 @@ from ionward.proving.scenario import built_in_scenario, load_scenario
 from ionward.proving.simulation import Simulation
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "scenarios"
+SMALL = small_system()
 GOOD = '[scenario]\nname = "x"\nduration_s = 100\n'
 
 
@@ -174,6 +177,16 @@ def test_every_profile_has_a_scenario_of_its_own(profile: str) -> None:
     built_in = built_in_scenario(profile)
     assert built_in.expect
     Simulation(small_system(), built_in, keep_traces=False)
+
+
+@settings(deadline=None, max_examples=30)
+@given(profile=st.sampled_from(PROFILES), duration_s=st.floats(1e-3, 1e5))
+def test_every_built_in_scenario_can_have_any_duration(profile: str, duration_s: float) -> None:
+    shorter = built_in_scenario(profile).shortened(duration_s)
+    points = build_profile(shorter, SMALL).points
+    assert (np.diff(points[0]) > 0).all()
+    assert (points[0] < duration_s).all()
+    Simulation(SMALL, shorter, keep_traces=False)
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda p: p.stem)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from helpers.kernel import Kernel
-from ionward.image.faults import BY_ID, FAULTS
+from ionward.image.faults import BY_ID, FAULT_ID, FAULTS
 from ionward.image.inputs import CHANNEL
+from ionward.image.parameters import LEVELP
 from ionward.image.signals import (
     EVENT_SLOTS,
     LEVEL_CRITICAL,
@@ -270,6 +271,41 @@ def test_giving_up_does_not_hide_a_contactor_that_does_not_close(name: str) -> N
     k.acknowledge()
     k.tick()
     assert k.s["latched_faults"] == 0
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.5])
+def test_a_wish_withdrawn_as_the_time_runs_out_does_not_hide_it_either(delay_s: float) -> None:
+    k = Kernel()
+    k.parameters.levels[LEVEL_FAULT - 1, LEVELP.delay_s, FAULT_ID.contactor_stuck_open] = delay_s
+    k.command["connect"] = 1
+    k.tick()
+    k.s["main_negative_close"] = 1
+    k.run(0.1)
+    k.s["main_negative_close"] = k.command["connect"] = 0
+    k.run(delay_s + 0.05)
+    assert k.fault("contactor_stuck_open", "count") == 1
+
+
+def test_a_wish_withdrawn_right_after_the_last_precharge_try_does_not_hide_it() -> None:
+    k = Kernel()
+    k.command["connect"] = 1
+    for attempt in range(3):
+        k.close(False, precharge=True)
+        k.run(0.05)
+        k.close(False)
+        if attempt < 2:
+            k.tick()
+    k.command["connect"] = 0
+    k.run(0.05)
+    assert k.fault("precharge_failed", "count") == 1
+
+
+@pytest.mark.parametrize("fitted", [0, 1])
+def test_only_a_pyrofuse_that_is_there_is_fired(fitted: int) -> None:
+    k = Kernel(contactor_break_a=100.0, has_pyrofuse=fitted)
+    k.current(-120.0)
+    k.run(0.85)
+    assert (k.level("current_while_open"), k.s["pyrofuse_fire"]) == (LEVEL_CRITICAL, fitted)
 
 
 def test_a_command_withdrawn_in_time_is_no_fault() -> None:

@@ -20,7 +20,6 @@ from ionward.control.contactors import (
     drive,
     elapsed_s,
     go,
-    go_fault,
     matches,
     open_all,
     open_in_order,
@@ -76,11 +75,9 @@ BUS_BELOW_WAIT_S = 5.0
 def standby(p: Any, s: Any, m: Array, command: Any) -> None:
     """Hold back with a reason, or begin to connect."""
     if m[SEQ.positive] == CLOSED or m[SEQ.negative] == CLOSED or m[SEQ.precharge] == CLOSED:
-        m[SEQ.high] += 1.0
-        if m[SEQ.high] >= HIGH_TICKS:
-            go_fault(s, m, command, HOLD_NOT_OPENED)
+        # Nothing is driven closed. Protection judges how long this may last, so that the fault comes with its event.
+        s["state_reason"] = HOLD_NOT_OPENED
         return
-    m[SEQ.high] = 0.0
     if command["connect"] != 1:
         s["precharge_tries"] = 0
         m[SEQ.refused], m[SEQ.live_s], m[SEQ.why] = 0.0, math.nan, HOLD_NONE

@@ -23,6 +23,7 @@ from ionward.control.contactors import (
 )
 from ionward.image.inputs import Array
 from ionward.image.signals import (
+    HOLD_BREAK,
     HOLD_FAULT,
     HOLD_LATCHED,
     HOLD_NONE,
@@ -38,17 +39,29 @@ from ionward.image.signals import (
 
 # Below this share of the rated discharge current an opening contactor draws no arc worth mentioning.
 SMALL_SHARE = 0.02
+# Above what a contactor may break the fuse is left to act for so long (foxBMS 2 waits as long).
+FUSE_WINDOW_S = 3.0
+# Protection counts the same time on the feedback contacts, and needs these ticks more for its fault: the sequence
+# follows it, so that a contactor that opens at the last moment is either no failure for both or one for both.
+PROTECTION_TICKS = 5.0
 # Without feedback contacts the bus voltage has so long to leave the pack's; a bare DC link keeps its charge longer.
 PROOF_S = 5.0
 
 
 @njit
 def opening(p: Any, s: Any, m: Array, command: Any) -> None:
-    """Open in order: the current falls, or the wait is over; positive; negative; proof."""
+    """Open in order: the current falls, or the wait is over; positive; negative; proof.
+
+    A current above what a contactor may break is left to the fuse for a while longer; then there is nothing better
+    than to open. An unknown current is not waited for.
+    """
     step = m[SEQ.step]
     if step == STEP_WAIT:
         small_a = max(SMALL_SHARE * p["discharge_current_max_a"], 3.0 * p["current_noise_a"])
-        if abs(s["current_a"]) <= small_a or not elapsed_s(s, m) < p["open_wait_s"]:
+        current_a, over = abs(s["current_a"]), not elapsed_s(s, m) < p["open_wait_s"]
+        if over and current_a > p["contactor_break_a"] and elapsed_s(s, m) < p["open_wait_s"] + FUSE_WINDOW_S:
+            s["state_reason"] = HOLD_BREAK
+        elif over or current_a <= small_a:
             drive(s, 0, 1, 0)
             go(s, m, STATE_OPENING, STEP_OPEN_POSITIVE, int(m[SEQ.why]))
     elif step == STEP_OPEN_POSITIVE:
@@ -67,7 +80,7 @@ def _prove(p: Any, s: Any, m: Array, command: Any) -> None:
     """Feedback contacts, or the bus voltage, say that the pack is disconnected."""
     closed = m[SEQ.positive] == CLOSED or m[SEQ.negative] == CLOSED or m[SEQ.precharge] == CLOSED
     if closed:
-        if not elapsed_s(s, m) < p["contactor_open_s"]:
+        if not elapsed_s(s, m) < p["contactor_open_s"] + PROTECTION_TICKS * p["cycle_s"]:
             go_fault(s, m, command, HOLD_NOT_OPENED)
         return
     if (m[SEQ.positive] == OPEN and m[SEQ.negative] == OPEN) or (

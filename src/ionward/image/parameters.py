@@ -42,6 +42,7 @@ PARAMETER_SIGNALS = (
     Signal("contactor_close_s", "s", "A contactor's feedback must follow within this when closing"),
     Signal("contactor_open_s", "s", "A contactor's feedback must follow within this when opening"),
     Signal("contactor_break_a", "A", "Current that a contactor may break"),
+    Signal("has_pyrofuse", "", "The pack has a pyrofuse that the BMS can fire", "i8", 0, 1),
     Signal("open_wait_s", "s", "An opening in order waits so long at most for the current to fall"),
     Signal("bus_dead_v", "V", "A bus below this counts as dead"),
     # balancing

@@ -55,6 +55,7 @@ def _connection(system: System) -> dict[str, float]:
         "contactor_close_s": contactors.close_timeout_s,
         "contactor_open_s": contactors.open_timeout_s,
         "contactor_break_a": contactors.break_current_a,
+        "has_pyrofuse": system.fuse.pyrofuse,
         "open_wait_s": contactors.open_wait_s,
         "bus_dead_v": system.dc_link.dead_v,
     }

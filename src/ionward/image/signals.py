@@ -36,10 +36,12 @@ SEQUENCE_REASONS = (
     "the bus became live before the positive contactor was closed: a contactor is welded",
     "opening could not be proven: no feedback contact, and the bus has kept its voltage",
     "the wish to connect must be withdrawn first",
+    "the current is above what the contactors may break: left to the fuse",
 )
 (HOLD_NONE, HOLD_NO_WISH, HOLD_MEASUREMENT, HOLD_FAULT, HOLD_LATCHED, HOLD_BUS_LIVE, HOLD_PRECHARGE_SLOW,
  HOLD_PRECHARGE_CURRENT, HOLD_RESISTOR_HOT, HOLD_NOT_CLOSED, HOLD_NOT_OPENED, HOLD_TRIES_USED, HOLD_CURRENT,
- HOLD_BUS_SHORT, HOLD_BUS_FAST, HOLD_WELDED, HOLD_UNPROVEN, HOLD_WISH) = range(len(SEQUENCE_REASONS))  # fmt: skip
+ HOLD_BUS_SHORT, HOLD_BUS_FAST, HOLD_WELDED, HOLD_UNPROVEN, HOLD_WISH,
+ HOLD_BREAK) = range(len(SEQUENCE_REASONS))  # fmt: skip
 
 LIMIT_RULES = (
     "none",
@@ -123,7 +125,7 @@ IMAGE_SIGNALS = (
     # sequence
     Signal("state", "", "State of the connection sequence", "i8", 0, 6, STATES),
     Signal("state_since_s", "s", "Time at which this state was entered"),
-    Signal("state_reason", "", "What holds the connection back or ended it", "i8", 0, 17, SEQUENCE_REASONS),
+    Signal("state_reason", "", "What holds the connection back or ended it", "i8", 0, 18, SEQUENCE_REASONS),
     Signal("precharge_tries", "", "Tries of this connection", "i8", 0),
     Signal("main_positive_close", "", "Positive main contactor is to be closed", "i8", 0, 1, ("open", "close")),
     Signal("main_negative_close", "", "Negative main contactor is to be closed", "i8", 0, 1, ("open", "close")),

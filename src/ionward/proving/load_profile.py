@@ -46,7 +46,8 @@ def build_profile(scenario: Scenario, system: System) -> Profile:
     pieces: list[tuple[Array, str]] = []
     problems: list[str] = []
     starts = [load.at_s for load in scenario.load]
-    ends = [*starts[1:], scenario.scenario.duration_s][: len(starts)]
+    end_s = scenario.scenario.duration_s
+    ends = [min(end, end_s) for end in [*starts[1:], end_s]][: len(starts)]
     for k, (load, end_s) in enumerate(zip(scenario.load, ends, strict=True)):
         if load.at_s >= end_s:  # a shortened run does not reach it
             continue

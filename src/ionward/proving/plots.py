@@ -26,6 +26,8 @@ RULE_COLOURS = {
     "pack not connected": "#9aa5ae", "advisory": "#5fb8b0", "pulse budget used up": "#d68fb5",
 }  # fmt: skip
 STATE_COLOURS = dict(zip(STATES, ("#e6eaee", "#cfd8e0", "#e3c341", "#e0a01a", GREEN, ORANGE, RED), strict=True))
+LEAST_SPAN_K = 2.0
+LEAST_SPAN_MV = 5.0
 LEVEL_COLOURS = {"none": SOFT, "info": "#4aa3c7", "warning": "#d8a31a", "fault": RED, "critical": "#7d0f2b"}
 
 
@@ -54,6 +56,13 @@ def _time(times_s: Array) -> tuple[Array, str]:
     if span > 600:
         return times_s / 60.0, "time in min"
     return times_s, "time in s"
+
+
+def _at_least(axis: Any, span: float) -> None:
+    """Widen a y axis about its middle, so that noise alone does not fill it."""
+    low, high = axis.get_ylim()
+    if high - low < span:
+        axis.set_ylim((low + high - span) / 2, (low + high + span) / 2)
 
 
 def _save(figure: Figure, axes: list[Any], label: str, path: Path) -> None:
@@ -99,7 +108,7 @@ def pack(path: Path, system: System, result: Result, traces: Traces) -> None:
     rules.set_ylim(-0.5, 1.5)
     rules.grid(False)
     handles = [Patch(color=RULE_COLOURS[LIMIT_RULES[k]], label=LIMIT_RULES[k]) for k in sorted(set(seen))]
-    rules.legend(handles=handles, frameon=False, fontsize=8.5, ncols=6, loc="upper left", bbox_to_anchor=(0, -0.32))
+    rules.legend(handles=handles, frameon=False, fontsize=8.5, ncols=5, loc="upper left", bbox_to_anchor=(0, -0.45))
     _save(figure, [voltage, current, rules], label, path)
 
 
@@ -138,6 +147,7 @@ def cells(path: Path, system: System, result: Result, traces: Traces) -> None:
     for cell, colour in zip(far, (VIOLET, GREEN), strict=False):
         spread.plot(t, 1000 * (v[:, cell] - middle), color=colour, lw=0.7, label=f"cell {cell} less median")
     spread.set_ylabel("mV")
+    _at_least(spread, LEAST_SPAN_MV)
     _legend(spread)
     _save(figure, [voltage, spread], label, path)
 
@@ -181,6 +191,9 @@ def soc(path: Path, system: System, result: Result, traces: Traces) -> None:
     error.plot(t, difference, color=ORANGE, lw=1.0, label="mean")
     error.axhline(0, color=INK, lw=0.6)
     reach = np.nanmax(np.abs(np.concatenate([low, high, [1.0]])))
+    known = std[np.isfinite(std)]
+    if len(known):  # the claim is seen where it is not far outside of the errors
+        reach = max(reach, min(200 * float(np.median(known)), 6 * reach))
     error.set_ylim(-1.3 * reach, 1.3 * reach)
     error.set_ylabel("points of SOC")
     _legend(error)
@@ -201,6 +214,7 @@ def temperatures(path: Path, system: System, result: Result, traces: Traces) -> 
         warmth.plot(t, traces.true("coolant_inlet_c"), color=BLUE, lw=0.9, ls="--", label="coolant in, true")
         warmth.plot(t, traces.true("coolant_outlet_c"), color=ORANGE, lw=0.9, ls="--", label="coolant out, true")
     warmth.set_ylabel("°C")
+    _at_least(warmth, LEAST_SPAN_K)
     _legend(warmth, 6)
     for name, colour in (("pump", BLUE), ("fan", GREEN), ("heater", RED)):
         demand.plot(t, 100 * traces.signal(name), color=colour, lw=1.0, label=name)

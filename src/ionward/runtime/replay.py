@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from ionward.control.bms import Bms, output_size
-from ionward.image.faults import FAULTS
+from ionward.image.events import describe
 from ionward.image.layout import Image
 from ionward.image.parameters import Parameters
-from ionward.image.signals import EVENT, EVENT_SLOTS, LEVELS, STATES
+from ionward.image.signals import EVENT_SLOTS, LEVELS, STATES
 from ionward.runtime.digests import Digests
 from ionward.runtime.playback import Playback, Played
 from ionward.runtime.recording import Checkpoint, Recording, Start, build_key
@@ -157,11 +157,8 @@ def numbers_in_short(numbers: Sequence[int]) -> str:
 
 def told_event(image: Image, slot: int) -> str:
     """One event of the ring as a sentence."""
-    time_s, fault, level, before, place, value = (image.events[row, slot] for row in range(len(EVENT)))
-    what = FAULTS[int(fault)]
-    where = f", {what.scope} {int(place)}" if place >= 0 else ""
-    number = f" at {value:.4g} {what.unit}".rstrip() if np.isfinite(value) else ""
-    return f"{time_s:.3f} s: {what.name}{where}{number}: {LEVELS[int(before)]} -> {LEVELS[int(level)]}"
+    event = describe(image.events[:, slot])
+    return f"{event['time_s']:.3f} s: {event['text']}"
 
 
 def _compare_ticks(played: Played, digests: Digests, result: Replay) -> None:

@@ -60,6 +60,7 @@ STATE_SIGNALS = (
     Signal("open_s", "s", "The path has been commanded open for so long; -1 it is closed"),
     Signal("precharge_s", "s", "Precharge has been commanded closed for so long; -1 it is open"),
     Signal("precharging", "", "Precharge was commanded closed in the last tick", "i8"),
+    Signal("wished", "", "A connection was wished for in the last tick", "i8"),
     Signal("failed_tries", "", "Precharge tries that failed since connecting was asked for", "i8"),
     Signal("above_break", "", "Current samples in a row above what a contactor may break", "i8"),
 )
@@ -223,12 +224,12 @@ def opening_fault(faults: Array, before: int, counting: int) -> int:
 def wish_pyrofuse(parameters: Parameters, image: Image, state: Any, critical: bool) -> None:
     """The pyrofuse is wished for while a critical fault stands and contactors could not break the current.
 
-    A current that is held, or on which two sensors disagree, never fires it.
+    A current that is held, or on which two sensors disagree, never fires it. A pack without one is never asked to.
     """
-    s = image.scalars[0]
+    s, fitted = image.scalars[0], parameters.scalars[0]["has_pyrofuse"] > 0
     current, break_a = s["current_a"], parameters.scalars[0]["contactor_break_a"]
     if not (abs(current) > break_a and s["current_quality"] == GOOD):
         state["above_break"] = 0
     elif state["current_is_new"] == 1:
         state["above_break"] = min(state["above_break"] + 1, PYROFUSE_SAMPLES)
-    s["pyrofuse_fire"] = 1 if critical and state["above_break"] >= PYROFUSE_SAMPLES else 0
+    s["pyrofuse_fire"] = 1 if fitted and critical and state["above_break"] >= PYROFUSE_SAMPLES else 0

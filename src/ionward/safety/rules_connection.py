@@ -12,7 +12,7 @@ from ionward.image.faults import FAULT_ID
 from ionward.image.inputs import CHANNEL, Array
 from ionward.image.layout import Image
 from ionward.image.parameters import MEASURE, Parameters
-from ionward.image.signals import BAD, MEASURED, OPEN_NONE
+from ionward.image.signals import BAD, FAULT, LEVEL_FAULT, MEASURED, OPEN_NONE
 from ionward.safety.ladder import VERDICT, give
 
 REFUSED_MEAN_S = 10.0
@@ -79,18 +79,21 @@ def follow(mismatch_s: float, wrong: bool, dt_s: float) -> float:
 
 
 @njit
-def stuck(stuck_s: float, closed: bool, commanded: bool, wanted: bool, allowed_s: float, dt_s: float) -> float:
+def stuck(
+    stuck_s: float, closed: bool, commanded: bool, wanted: bool, told: bool, allowed_s: float, dt_s: float
+) -> float:
     """Seconds for which a contactor has not followed the command to close; -1 while nothing is wrong.
 
-    The sequence gives up when the allowed time is over. That must not hide the failure: once the time was used up, it
+    The sequence gives up when the allowed time is over, and the wish may be withdrawn at the same moment. Neither hides
+    the failure: once the time was used up, it counts on until it is told (whatever the ladder asks for), and then
     stands until the contactor closes or nobody wants the connection any more.
     """
     if closed:
         return -1.0
     if commanded:
         return follow(stuck_s, True, dt_s)
-    if wanted and stuck_s >= allowed_s - 1.5 * dt_s:
-        return max(stuck_s, allowed_s + dt_s)
+    if stuck_s >= allowed_s - 1.5 * dt_s and (wanted or not told):
+        return max(stuck_s, allowed_s) if told else max(stuck_s, allowed_s) + dt_s
     return -1.0
 
 
@@ -102,6 +105,7 @@ def contactor_rules(parameters: Parameters, image: Image, verdicts: Array, conta
     """
     s, channels, allowed_s = image.scalars[0], image.channels, parameters.scalars[0]["contactor_close_s"]
     fitted = parameters.scalars[0]["has_contactors"] > 0
+    told = image.faults[FAULT.level, FAULT_ID.contactor_stuck_open] >= LEVEL_FAULT
     commands = (s["main_positive_close"], s["main_negative_close"], s["precharge_close"])
     worst_welded = worst_stuck = np.nan
     welded_place = stuck_place = -1
@@ -113,7 +117,7 @@ def contactor_rules(parameters: Parameters, image: Image, verdicts: Array, conta
             continue  # lost: held where it is, or not fitted
         closed, commanded = feedback > 0.5, commands[c] > 0
         welded = follow(contactors[CONTACT.welded_s, c], closed and not commanded, s["dt_s"])
-        late = stuck(contactors[CONTACT.stuck_s, c], closed, commanded, connect, allowed_s, s["dt_s"])
+        late = stuck(contactors[CONTACT.stuck_s, c], closed, commanded, connect, told, allowed_s, s["dt_s"])
         contactors[CONTACT.welded_s, c], contactors[CONTACT.stuck_s, c] = welded, late
         sampled = sampled or channels[MEASURED.new, channel] > 0.0
         if not max(welded, 0.0) <= worst_welded:
@@ -186,10 +190,11 @@ def precharge_rules(parameters: Parameters, image: Image, verdicts: Array, state
     give(verdicts, FAULT_ID.precharge_too_long, give_s, give_s, CHANNEL.precharge_closed, fitted, True, True)
 
     connected = s["main_positive_close"] > 0 and s["main_negative_close"] > 0
-    if connected or not connect:
+    # The command that ended a try was given in the tick before: the wish of that tick tells whether it was called off.
+    if connected or not (connect or state["wished"] == 1):
         state["failed_tries"] = 0
     elif state["precharging"] == 1 and not closed and s["open_request"] == OPEN_NONE:
         state["failed_tries"] += 1
-    state["precharging"] = 1 if closed else 0
+    state["precharging"], state["wished"] = 1 if closed else 0, 1 if connect else 0
     tries = float(state["failed_tries"])
     give(verdicts, FAULT_ID.precharge_failed, tries, tries, CHANNEL.precharge_closed, fitted, True, True)

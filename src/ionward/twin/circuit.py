@@ -28,7 +28,7 @@ def switch(contactors: Array, settings: Array, state: Array, outputs: Array) -> 
     contactors[KON.wanted, MAIN_POSITIVE] = outputs[OUT.main_positive]
     contactors[KON.wanted, MAIN_NEGATIVE] = outputs[OUT.main_negative]
     contactors[KON.wanted, PRECHARGE] = outputs[OUT.precharge]
-    if outputs[OUT.pyrofuse] > 0.0:
+    if outputs[OUT.pyrofuse] > 0.0 and settings[SET.has_pyrofuse] > 0.0:
         state[STATE.pyrofuse_fired] = 1.0
     amperes = abs(state[STATE.current_a])
     for k in range(3):

@@ -85,6 +85,7 @@ SETTING_ROWS = (
     Signal("bus_short_s", "S", "Conductance of a short across the bus, 0 none"),
     Signal("fuse_ohm", "Ω", "Fuse"),
     Signal("has_fuse", "", "0: none"),
+    Signal("has_pyrofuse", "", "0: none"),
     Signal("bleed_ohm", "Ω", "Bleed resistor of one cell"),
     # load and charger
     Signal("charge_voltage_v", "V", "Voltage at which the charger goes over to constant voltage"),
