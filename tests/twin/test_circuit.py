@@ -186,6 +186,7 @@ def test_more_power_than_the_battery_can_give_ends_at_its_most() -> None:
 
 def test_a_pyrofuse_opens_for_good() -> None:
     plant = with_profile(precharged(whole_plant()), (0.0, -40.0))
+    plant.settings[SET.has_pyrofuse] = 1.0
     live(plant, 1.0)
     plant.outputs[OUT.pyrofuse] = 1.0
     live(plant, 0.05)
@@ -193,3 +194,12 @@ def test_a_pyrofuse_opens_for_good() -> None:
     live(plant, 0.1)
     assert plant.state[STATE.pyrofuse_fired] == 1.0
     assert plant.state[STATE.current_a] == 0.0
+
+
+def test_a_pack_without_a_pyrofuse_cannot_fire_one() -> None:
+    plant = with_profile(precharged(whole_plant()), (0.0, -40.0))
+    live(plant, 1.0)
+    plant.outputs[OUT.pyrofuse] = 1.0
+    live(plant, 0.1)
+    assert plant.state[STATE.pyrofuse_fired] == 0.0
+    assert plant.state[STATE.current_a] < -1.0
