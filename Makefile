@@ -56,7 +56,7 @@ unit: $(VENV)/.test-ready
 test: lint unit docs
 
 docs: $(VENV)/.test-ready
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: $(VENV)/.bench-ready
 	$(BIN)/ionward bench
