@@ -126,13 +126,19 @@ def recognise(column: str, quantity: Quantity) -> Conversion | None:
     return None
 
 
+def _listed(columns: Sequence[str], most: int = 12) -> str:
+    """Names of columns for a message, which stays one readable line where a log has hundreds of them."""
+    more = f" and {len(columns) - most} more" if len(columns) > most else ""
+    return (", ".join(columns[:most]) or "none") + more
+
+
 def _mapped(column: str, quantity: Quantity, columns: Sequence[str], source: str) -> Conversion:
     sign = 1.0
     if column not in columns and column.startswith("-"):
         sign, column = -1.0, column[1:]
     if column not in columns:
         near = difflib.get_close_matches(column, columns, 1)
-        hint = f"did you mean '{near[0]}'?" if near else f"the columns are {', '.join(columns)}"
+        hint = f"did you mean '{near[0]}'?" if near else f"the columns are {_listed(columns)}"
         raise UserError(f"{source}: column '{column}', named for {quantity.name}, does not exist: {hint}")
     found = recognise(column, quantity)
     if found is None:  # a name of the user's own; the unit at its end still counts
@@ -178,7 +184,7 @@ def assign(columns: Sequence[str], mapping: Mapping[str, str], source: str) -> d
             chosen[quantity.name] = found[0]
         elif not found and quantity.required:
             problems.append(
-                f"{source}: no column for {quantity.name}: the columns are {', '.join(columns) or 'none'}; "
+                f"{source}: no column for {quantity.name}: the columns are {_listed(columns)}; "
                 f"choose with --map {quantity.name}=COLUMN"
             )
     if problems:

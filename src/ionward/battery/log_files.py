@@ -148,7 +148,7 @@ def _seconds_of_day(cells: list[str | None], column: str, source: str) -> Array:
             values[row] = datetime.fromisoformat(cell.strip()).timestamp()
         except ValueError:
             raise UserError(f"{source}: row {row + 1}, column '{column}': '{cell[:40]}' is no date with time") from None
-    return np.asarray(values - values[0])
+    return np.asarray(values - values[np.isfinite(values)][0])
 
 
 def _from_text(cells: list[str | None], column: str, name: str, source: str) -> Array:
@@ -156,7 +156,8 @@ def _from_text(cells: list[str | None], column: str, name: str, source: str) -> 
         return np.array(cells, float)
     except (ValueError, TypeError):
         pass
-    if name == "time_s" and cells[0] is not None and _DATE.match(cells[0]):
+    first = next((c for c in cells if c is not None and c.strip().lower() not in _MISSING), None)
+    if name == "time_s" and first is not None and _DATE.match(first):
         return _seconds_of_day(cells, column, source)
     values = np.full(len(cells), np.nan)
     for row, cell in enumerate(cells):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -39,6 +40,8 @@ def simulate(
 
     Exit code 1 when an expectation is not met, 2 for wrong input.
     """
+    if duration is not None and not math.isfinite(duration):
+        raise UserError(f"--duration is {duration:g}, allowed: a number of seconds, 0.001 or more")
     if from_:
         from ionward.cli.measured import simulate_from
 
