@@ -72,7 +72,13 @@ def setup(cells: int, seed: int = 0) -> Setup:
     for row, name in enumerate(("capacity_ah", "factor", "voltage_v", "use", "temperature_c", "doubt")):
         c_work[row] = inputs[getattr(WORK, name)]
     return Setup(
-        model.table(), step, _chunked(rows), _chunked(inputs), np.ones((padded, tables.PARAMETERS)), rows.copy(), c_work
+        model.table(),
+        step,
+        _chunked(rows),
+        _chunked(inputs),
+        np.ones((chunks, tables.PARAMETERS, ekf.LANES)),
+        rows.copy(),
+        c_work,
     )
 
 
@@ -89,8 +95,7 @@ def _flat(chunks: Any) -> Any:
 def ours(times: int, table: Any, step: Any, state: Any, work: Any, looked: Any) -> None:
     """Many steps in one call: the call from Python is not the filter's."""
     for _ in range(times):
-        ekf.look_up(table, step, state, work, looked)
-        ekf.filter_step(step, state, work, looked)
+        ekf.filter_step(table, step, state, work, looked)
 
 
 def c_reference() -> Callable[..., None] | None:

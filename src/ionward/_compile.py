@@ -92,10 +92,20 @@ def njit(function: F) -> F:
     Numba would compile a function again for each constant that it is called with (states, reasons, rows); this halves
     the time of the first compilation by compiling for the constant's type.
     """
+    return _compiled(function, forceinline=False)
+
+
+def inlined(function: F) -> F:
+    """As `njit`, but always part of its caller's machine code: a part of a loop that must become vector code."""
+    return _compiled(function, forceinline=True)
+
+
+def _compiled(function: F, forceinline: bool) -> F:
     compiled = numba.njit(
         cache=True,
         error_model="numpy",
         fastmath={"contract"},
+        forceinline=forceinline,
         no_cfunc_wrapper=True,  # nothing of ours is called as a C function; it saves compiling time
     )(function)
     if not jit_disabled:

@@ -32,7 +32,7 @@ class Pack:
         self.step = np.zeros(len(STEP))
         self.state = np.zeros((2, len(STATE), LANES))
         self.work = np.zeros((2, len(WORK), LANES))
-        self.looked = np.ones((CELLS, tables.PARAMETERS))
+        self.looked = np.ones((2, tables.PARAMETERS, LANES))
         shape = (2, LANES)
         self.set("soc", rng.uniform(0.1, 0.9, shape))
         self.set("v1", rng.normal(0, 0.01, shape))
@@ -78,8 +78,7 @@ class Pack:
         return np.array([[self.get(name, cell) for name in row] for row in COVARIANCE])
 
     def run(self) -> None:
-        ekf.look_up(self.table, self.step, self.state, self.work, self.looked)
-        ekf.filter_step(self.step, self.state, self.work, self.looked)
+        ekf.filter_step(self.table, self.step, self.state, self.work, self.looked)
 
 
 def at(table: Array, temperature_c: float, soc: float) -> Array:

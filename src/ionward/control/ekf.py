@@ -31,7 +31,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ionward._compile import njit
+from ionward._compile import inlined, njit
 from ionward.battery import tables
 from ionward.image.catalogue import Signal, rows
 from ionward.image.inputs import Array
@@ -90,6 +90,8 @@ STEP_SIGNALS = (
 )
 STEP = rows("FilterStep", STEP_SIGNALS)
 
+Values = tuple[float, ...]
+
 LANES = 16
 STATES = len(STATE)
 WORKS = len(WORK)
@@ -143,7 +145,7 @@ def decay(x: float) -> float:
     return e * e
 
 
-@njit
+@inlined
 def weighted(flat: Array, at: int, a: float, b: float, c: float, d: float) -> float:
     """Bilinear value of one parameter from its four corners; `at` is its place in the first one of the flat table."""
     return float(
@@ -155,18 +157,12 @@ def weighted(flat: Array, at: int, a: float, b: float, c: float, d: float) -> fl
 
 
 @njit
-def look_up(table: Array, step: Array, state: Array, work: Array, looked: Array) -> None:
-    """Predict each cell's SOC and read the tables there; temperatures must be finite.
+def look_up(flat: Array, charge_ah: float, x: Array, y: Array, z: Array, chunks: int) -> None:
+    """Predict the SOC of each cell and read the tables there; temperatures must be finite.
 
-    `table` is `[temperature, soc, parameter]`; `looked` is `[cell, parameter]`, so that the parameters of one cell are
-    read and written as vectors.
+    `flat` is the table `[temperature, soc, parameter]`; `x`, `y` and `z` are state, work and looked of `filter_step`.
     """
-    flat = table.reshape(-1)
-    out = looked.reshape(-1)
-    x = state.reshape(-1)
-    y = work.reshape(-1)
-    charge_ah = step[STEP.charge_ah]
-    for c in range(state.shape[0]):
+    for c in range(chunks):
         s0 = c * (STATES * LANES)
         w0 = c * (WORKS * LANES)
         for k in range(LANES):
@@ -182,7 +178,7 @@ def look_up(table: Array, step: Array, state: Array, work: Array, looked: Array)
             row = i * TABLE_ROW
             j, w = tables.soc_cell(y[w0 + WORK.soc * LANES + k])
             at = (row + j * tables.PARAMETERS) & NOT_NEGATIVE
-            cell = (c * LANES + k) * tables.PARAMETERS
+            cell = c * (tables.PARAMETERS * LANES) + k
             b01, b11 = t * w, u * w
             b00, b10 = t - b01, u - b11
             ocv_v = weighted(flat, at + tables.OCV_V, b00, b01, b10, b11)
@@ -199,177 +195,145 @@ def look_up(table: Array, step: Array, state: Array, work: Array, looked: Array)
             j, w = tables.soc_cell(y[w0 + WORK.low * LANES + k])
             at = (row + j * tables.PARAMETERS) & NOT_NEGATIVE
             low_v = weighted(flat, at + tables.OCV_V, t - t * w, t * w, u - u * w, u * w)
-            out[cell + tables.OCV_V] = ocv_v
-            out[cell + tables.HYSTERESIS_V] = hysteresis_v
-            out[cell + tables.R0_OHM] = r0_ohm
-            out[cell + tables.R1_OHM] = r1_ohm
-            out[cell + tables.TAU1_S] = tau1_s
-            out[cell + tables.R2_OHM] = r2_ohm
-            out[cell + tables.TAU2_S] = tau2_s
-            out[cell + tables.MODEL_STD_V] = model_std_v
+            z[cell + tables.OCV_V * LANES] = ocv_v
+            z[cell + tables.HYSTERESIS_V * LANES] = hysteresis_v
+            z[cell + tables.R0_OHM * LANES] = r0_ohm
+            z[cell + tables.R1_OHM * LANES] = r1_ohm
+            z[cell + tables.TAU1_S * LANES] = tau1_s
+            z[cell + tables.R2_OHM * LANES] = r2_ohm
+            z[cell + tables.TAU2_S * LANES] = tau2_s
+            z[cell + tables.MODEL_STD_V * LANES] = model_std_v
             y[w0 + WORK.high_v * LANES + k] = high_v
             y[w0 + WORK.low_v * LANES + k] = low_v
 
 
-@njit
-def filter_step(step: Array, state: Array, work: Array, looked: Array) -> None:
-    """One step of every cell: predict over the interval, then correct where a new voltage is there.
+@inlined
+def carried_covariance(x: Array, xk: int, a2: float, ah: float, ae: float) -> Values:
+    """The nine numbers of the covariance that decay, in the order of STATE from p_s2 on, without noise."""
+    return (
+        (a2 * x[xk + STATE.p_s2 * LANES] + FLUSH_P) - FLUSH_P,
+        (ah * x[xk + STATE.p_sh * LANES] + FLUSH_P) - FLUSH_P,
+        (ae * x[xk + STATE.p_se * LANES] + FLUSH_P) - FLUSH_P,
+        a2 * a2 * x[xk + STATE.p_22 * LANES] + FLUSH_P,
+        (a2 * ah * x[xk + STATE.p_2h * LANES] + FLUSH_P) - FLUSH_P,
+        (a2 * ae * x[xk + STATE.p_2e * LANES] + FLUSH_P) - FLUSH_P,
+        ah * ah * x[xk + STATE.p_hh * LANES] + FLUSH_P,
+        (ah * ae * x[xk + STATE.p_he * LANES] + FLUSH_P) - FLUSH_P,
+        ae * ae * x[xk + STATE.p_ee * LANES] + FLUSH_P,
+    )
 
-    `step` is `[STEP]`, `state` is `[chunk, STATE, lane]`, `work` is `[chunk, WORK, lane]` and `looked` is
-    `[cell, parameter]` as `look_up` left them.
+
+@inlined
+def correct_states(x: Array, xk: int, p: Values, g: Values, q: float) -> None:
+    """Move the states by their gains times the weighted residual `q`."""
+    x[xk + STATE.soc * LANES] = min(max(p[0] + g[0] * q, 0.0), 1.0)
+    x[xk + STATE.v2 * LANES] = p[1] + g[1] * q
+    x[xk + STATE.h * LANES] = min(max(p[2] + g[2] * q, -1.0), 1.0)
+    x[xk + STATE.e * LANES] = p[3] + g[3] * q
+
+
+@inlined
+def correct_covariance(x: Array, xk: int, p: Values, g: Values, gain: float) -> None:
+    """P - (P h)(P h)'/S with `g` = P h and `gain` = 1/S, or 0 where there is no new voltage.
+
+    It stays positive: the noise R is above 1e-8 V², so h'P h/S stays clear of 1 by far more than float64 rounds.
     """
-    predict(step, state, work, looked)
-    correct(step, state, work, looked)
+    ss, s2, sh, se, c22, c2h, c2e, hh, he, ee = p
+    g_s, g_2, g_h, g_e = g
+    x[xk + STATE.p_ss * LANES] = ss - g_s * g_s * gain
+    x[xk + STATE.p_s2 * LANES] = s2 - g_s * g_2 * gain
+    x[xk + STATE.p_sh * LANES] = sh - g_s * g_h * gain
+    x[xk + STATE.p_se * LANES] = se - g_s * g_e * gain
+    x[xk + STATE.p_22 * LANES] = c22 - g_2 * g_2 * gain
+    x[xk + STATE.p_2h * LANES] = c2h - g_2 * g_h * gain
+    x[xk + STATE.p_2e * LANES] = c2e - g_2 * g_e * gain
+    x[xk + STATE.p_hh * LANES] = hh - g_h * g_h * gain
+    x[xk + STATE.p_he * LANES] = he - g_h * g_e * gain
+    x[xk + STATE.p_ee * LANES] = ee - g_e * g_e * gain
 
 
 @njit
-def predict(step: Array, state: Array, work: Array, looked: Array) -> None:
-    """Carry states and covariance over the interval; the SOC itself is carried by `look_up`."""
+def filter_step(table: Array, step: Array, state: Array, work: Array, looked: Array) -> None:
+    """One step of every cell: look up, predict over the interval, and correct where a new voltage is there.
+
+    `table` is `[temperature, soc, parameter]`, `step` is `[STEP]`, `state` is `[chunk, STATE, lane]`, `work` is
+    `[chunk, WORK, lane]` and `looked` is `[chunk, parameter, lane]`. Where `use` is 0, nothing is corrected.
+
+    Prediction and correction are one loop: two would store and load the whole state once more. The flat views are made
+    here, once, because each costs as much as a cell.
+    """
+    flat = table.reshape(-1)
+    x = state.reshape(-1)
+    y = work.reshape(-1)
+    z = looked.reshape(-1)
     dt_s = step[STEP.dt_s]
     charge_ah = step[STEP.charge_ah]
     charge_var = step[STEP.charge_var]
     current_a = step[STEP.current_a]
+    now_a = step[STEP.current_now_a]
     rate = step[STEP.hysteresis_rate]
     toward = 1.0 if current_a > 0.0 else (-1.0 if current_a < 0.0 else 0.0)
-    current_var = step[STEP.current_var] + (RESISTANCE_ERROR * current_a) ** 2
-    x = state.reshape(-1)
-    y = work.reshape(-1)
-    z = looked.reshape(-1)
-    for c in range(state.shape[0]):
-        s0 = c * (STATES * LANES)
-        w0 = c * (WORKS * LANES)
-        t0 = c * (tables.PARAMETERS * LANES)
-        for k in range(LANES):
-            xk = s0 + k
-            yk = w0 + k
-            zk = t0 + k * tables.PARAMETERS
-            capacity_ah = y[yk + WORK.capacity_ah * LANES]
-            factor = y[yk + WORK.factor * LANES]
-            r1 = z[zk + tables.R1_OHM] * factor
-            r2 = z[zk + tables.R2_OHM] * factor
-            std = z[zk + tables.MODEL_STD_V]
-            model_var = std * std * y[yk + WORK.doubt * LANES]
-            moved = abs(charge_ah / capacity_ah)
-            a1 = decay(dt_s / z[zk + tables.TAU1_S])
-            a2 = decay(dt_s / z[zk + tables.TAU2_S])
-            ah = decay(moved * rate)
-            ae = decay(dt_s / ERROR_TIME_S + moved / ERROR_SOC)
-
-            v1 = a1 * x[xk + STATE.v1 * LANES] + r1 * (1.0 - a1) * current_a
-            v2 = a2 * x[xk + STATE.v2 * LANES] + r2 * (1.0 - a2) * current_a
-            h = ah * x[xk + STATE.h * LANES] + (1.0 - ah) * toward
-            e = ae * x[xk + STATE.e * LANES]
-            ss = x[xk + STATE.p_ss * LANES]
-            noise_22 = (1.0 - a2 * a2) * (current_var * r2 * r2 + SLOW_SHARE * model_var)
-            noise_hh = (1.0 - ah * ah) * (HYSTERESIS_ERROR * HYSTERESIS_ERROR)
-            noise_ee = (1.0 - ae * ae) * (ERROR_SHARE * model_var)
-            s2 = a2 * x[xk + STATE.p_s2 * LANES]
-            sh = ah * x[xk + STATE.p_sh * LANES]
-            se = ae * x[xk + STATE.p_se * LANES]
-            c22 = a2 * a2 * x[xk + STATE.p_22 * LANES] + noise_22
-            c2h = a2 * ah * x[xk + STATE.p_2h * LANES]
-            c2e = a2 * ae * x[xk + STATE.p_2e * LANES]
-            hh = ah * ah * x[xk + STATE.p_hh * LANES] + noise_hh
-            he = ah * ae * x[xk + STATE.p_he * LANES]
-            ee = ae * ae * x[xk + STATE.p_ee * LANES] + noise_ee
-
-            # Reading the first parameter as well makes the eight one group, which is read as vectors without a rest.
-            y[yk + WORK.ocv_v * LANES] = z[zk + tables.OCV_V]
-            x[xk + STATE.soc * LANES] = y[yk + WORK.soc * LANES]
-            x[xk + STATE.v1 * LANES] = (v1 + FLUSH_V) - FLUSH_V
-            x[xk + STATE.v2 * LANES] = (v2 + FLUSH_V) - FLUSH_V
-            x[xk + STATE.h * LANES] = (h + FLUSH_V) - FLUSH_V
-            x[xk + STATE.e * LANES] = (e + FLUSH_V) - FLUSH_V
-            x[xk + STATE.p_ss * LANES] = min(ss + charge_var / (capacity_ah * capacity_ah), max(ss, SOC_VAR_MAX))
-            x[xk + STATE.p_s2 * LANES] = (s2 + FLUSH_P) - FLUSH_P
-            x[xk + STATE.p_sh * LANES] = (sh + FLUSH_P) - FLUSH_P
-            x[xk + STATE.p_se * LANES] = (se + FLUSH_P) - FLUSH_P
-            x[xk + STATE.p_22 * LANES] = c22 + FLUSH_P
-            x[xk + STATE.p_2h * LANES] = (c2h + FLUSH_P) - FLUSH_P
-            x[xk + STATE.p_2e * LANES] = (c2e + FLUSH_P) - FLUSH_P
-            x[xk + STATE.p_hh * LANES] = hh + FLUSH_P
-            x[xk + STATE.p_he * LANES] = (he + FLUSH_P) - FLUSH_P
-            x[xk + STATE.p_ee * LANES] = ee + FLUSH_P
-
-
-@njit
-def correct(step: Array, state: Array, work: Array, looked: Array) -> None:
-    """Compare with the measured voltage and correct. Where `use` is 0 nothing changes.
-
-    P - (P h)(P h)'/S stays positive: the noise R is above 1e-8 V², so h'P h/S stays clear of 1 by far more than float64
-    rounds.
-    """
-    now_a = step[STEP.current_now_a]
-    now_var = step[STEP.current_var]
-    rc_var = now_var + (RESISTANCE_ERROR * step[STEP.current_a]) ** 2
-    r0_var = now_var + (RESISTANCE_ERROR * now_a) ** 2
+    rc_var = step[STEP.current_var] + (RESISTANCE_ERROR * current_a) ** 2
+    r0_var = step[STEP.current_var] + (RESISTANCE_ERROR * now_a) ** 2
     instant_v = step[STEP.hysteresis_instant_v] * step[STEP.sign]
     voltage_var = step[STEP.voltage_var] + INNOVATION_MIN_V * INNOVATION_MIN_V
-    per_dt = 2.0 / max(step[STEP.dt_s], 1e-3)
-    x = state.reshape(-1)
-    y = work.reshape(-1)
-    z = looked.reshape(-1)
+    per_dt = 2.0 / max(dt_s, 1e-3)
+    error_time = dt_s / ERROR_TIME_S
+    look_up(flat, charge_ah, x, y, z, state.shape[0])
     for c in range(state.shape[0]):
-        s0 = c * (STATES * LANES)
-        w0 = c * (WORKS * LANES)
-        t0 = c * (tables.PARAMETERS * LANES)
         for k in range(LANES):
-            xk = s0 + k
-            yk = w0 + k
-            zk = t0 + k * tables.PARAMETERS
-            soc = x[xk + STATE.soc * LANES]
+            xk = c * (STATES * LANES) + k
+            yk = c * (WORKS * LANES) + k
+            zk = c * (tables.PARAMETERS * LANES) + k
+            ocv = z[zk + tables.OCV_V * LANES]
+            m = z[zk + tables.HYSTERESIS_V * LANES]
+            factor = y[yk + WORK.factor * LANES]
+            r0 = z[zk + tables.R0_OHM * LANES] * factor
+            r1 = z[zk + tables.R1_OHM * LANES] * factor
+            tau1 = z[zk + tables.TAU1_S * LANES]
+            r2 = z[zk + tables.R2_OHM * LANES] * factor
+            std = z[zk + tables.MODEL_STD_V * LANES]
+            model_var = std * std * y[yk + WORK.doubt * LANES]
+            per_ah = 1.0 / y[yk + WORK.capacity_ah * LANES]
+            moved = abs(charge_ah * per_ah)
+            a1 = decay(dt_s / tau1)
+            a2 = decay(dt_s / z[zk + tables.TAU2_S * LANES])
+            ah = decay(moved * rate)
+            ae = decay(error_time + moved * (1.0 / ERROR_SOC))
+
+            soc = y[yk + WORK.soc * LANES]
+            v1 = (a1 * x[xk + STATE.v1 * LANES] + r1 * (1.0 - a1) * current_a + FLUSH_V) - FLUSH_V
+            v2 = (a2 * x[xk + STATE.v2 * LANES] + r2 * (1.0 - a2) * current_a + FLUSH_V) - FLUSH_V
+            h = (ah * x[xk + STATE.h * LANES] + (1.0 - ah) * toward + FLUSH_V) - FLUSH_V
+            e = (ae * x[xk + STATE.e * LANES] + FLUSH_V) - FLUSH_V
+            ss = x[xk + STATE.p_ss * LANES]
+            ss = min(ss + charge_var * per_ah * per_ah, max(ss, SOC_VAR_MAX))
+            s2, sh, se, c22, c2h, c2e, hh, he, ee = carried_covariance(x, xk, a2, ah, ae)
+            c22 += (1.0 - a2 * a2) * (rc_var * r2 * r2 + SLOW_SHARE * model_var)
+            hh += (1.0 - ah * ah) * (HYSTERESIS_ERROR * HYSTERESIS_ERROR)
+            ee += (1.0 - ae * ae) * (ERROR_SHARE * model_var)
+
             low = y[yk + WORK.low * LANES]
             low_v = y[yk + WORK.low_v * LANES]
-            ocv = z[zk + tables.OCV_V]
             slope = (y[yk + WORK.high_v * LANES] - low_v) / (y[yk + WORK.high * LANES] - low)
             bend = low_v + slope * (soc - low) - ocv  # what the straight line misses
-            m = z[zk + tables.HYSTERESIS_V]
-            factor = y[yk + WORK.factor * LANES]
-            r0 = z[zk + tables.R0_OHM] * factor
-            r1 = z[zk + tables.R1_OHM] * factor
-            std = z[zk + tables.MODEL_STD_V]
-            model_var = std * std * y[yk + WORK.doubt * LANES]
-            v2 = x[xk + STATE.v2 * LANES]
-            h = x[xk + STATE.h * LANES]
-            e = x[xk + STATE.e * LANES]
-            ss = x[xk + STATE.p_ss * LANES]
-            s2 = x[xk + STATE.p_s2 * LANES]
-            sh = x[xk + STATE.p_sh * LANES]
-            se = x[xk + STATE.p_se * LANES]
-            c22 = x[xk + STATE.p_22 * LANES]
-            c2h = x[xk + STATE.p_2h * LANES]
-            c2e = x[xk + STATE.p_2e * LANES]
-            hh = x[xk + STATE.p_hh * LANES]
-            he = x[xk + STATE.p_he * LANES]
-            ee = x[xk + STATE.p_ee * LANES]
-
             g_s = slope * ss + s2 + m * sh + se
             g_2 = slope * s2 + c22 + m * c2h + c2e
             g_h = slope * sh + c2h + m * hh + he
             g_e = slope * se + c2e + m * he + ee
             fast_var = rc_var * r1 * r1 + r0_var * r0 * r0 + FAST_SHARE * model_var
-            r = voltage_var + (1.0 + z[zk + tables.TAU1_S] * per_dt) * fast_var + bend * bend
+            r = voltage_var + (1.0 + tau1 * per_dt) * fast_var + bend * bend
             s = slope * g_s + g_2 + m * g_h + g_e + r
-            predicted = ocv + m * h + instant_v + r0 * now_a + x[xk + STATE.v1 * LANES] + v2 + e
+            predicted = ocv + m * h + instant_v + r0 * now_a + v1 + v2 + e
             use = y[yk + WORK.use * LANES]
             residual = use * (y[yk + WORK.voltage_v * LANES] - predicted)
             gain = use / s
             # Beyond CLIP standard deviations a residual counts less the larger it is, but never nothing.
             q = gain * residual * min(1.0, CLIP * CLIP * s / (residual * residual + TINY))
+            y[yk + WORK.ocv_v * LANES] = ocv
             y[yk + WORK.slope_v * LANES] = slope
             y[yk + WORK.predicted_v * LANES] = predicted
             y[yk + WORK.residual_v * LANES] = residual
-            x[xk + STATE.soc * LANES] = min(max(soc + g_s * q, 0.0), 1.0)
-            x[xk + STATE.v2 * LANES] = v2 + g_2 * q
-            x[xk + STATE.h * LANES] = min(max(h + g_h * q, -1.0), 1.0)
-            x[xk + STATE.e * LANES] = e + g_e * q
-            x[xk + STATE.p_ss * LANES] = ss - g_s * g_s * gain
-            x[xk + STATE.p_s2 * LANES] = s2 - g_s * g_2 * gain
-            x[xk + STATE.p_sh * LANES] = sh - g_s * g_h * gain
-            x[xk + STATE.p_se * LANES] = se - g_s * g_e * gain
-            x[xk + STATE.p_22 * LANES] = c22 - g_2 * g_2 * gain
-            x[xk + STATE.p_2h * LANES] = c2h - g_2 * g_h * gain
-            x[xk + STATE.p_2e * LANES] = c2e - g_2 * g_e * gain
-            x[xk + STATE.p_hh * LANES] = hh - g_h * g_h * gain
-            x[xk + STATE.p_he * LANES] = he - g_h * g_e * gain
-            x[xk + STATE.p_ee * LANES] = ee - g_e * g_e * gain
+            x[xk + STATE.v1 * LANES] = v1
+            correct_states(x, xk, (soc, v2, h, e), (g_s, g_2, g_h, g_e), q)
+            correct_covariance(x, xk, (ss, s2, sh, se, c22, c2h, c2e, hh, he, ee), (g_s, g_2, g_h, g_e), gain)

@@ -25,7 +25,6 @@ from ionward.control.ekf import (
     WORK,
     decay,
     filter_step,
-    look_up,
 )
 from ionward.image.catalogue import Signal, record, rows
 from ionward.image.inputs import CHANNEL, Array
@@ -76,7 +75,7 @@ class EstimateMemory(NamedTuple):
     record: Any
     state: Array  # [chunk, STATE, lane]: cell = chunk * LANES + lane, the last chunk is padded
     work: Array  # [chunk, WORK, lane]
-    looked: Array  # [cell, parameter], what was read from the table
+    looked: Array  # [chunk, parameter, lane], what was read from the table
     step: Array  # [STEP]
     preset: Array  # [PRESET, cell]
     started: Array  # [cell], 1 once a cell has a state
@@ -90,7 +89,7 @@ def new_estimate_memory(size: Size) -> EstimateMemory:
         np.zeros(1, ESTIMATE_RECORD),
         np.zeros((chunks, len(STATE), LANES)),
         np.zeros((chunks, len(WORK), LANES)),
-        np.ones((chunks * LANES, tables.PARAMETERS)),
+        np.ones((chunks, tables.PARAMETERS, LANES)),
         np.zeros(len(STEP)),
         np.full((len(PRESET), size.cells), np.nan),
         np.zeros(size.cells),
@@ -120,8 +119,7 @@ def estimate(parameters: Parameters, image: Image, memory: EstimateMemory) -> No
         return
     begin_step(parameters, image, memory, dt_s)
     prepare_cells(parameters, image, memory, dt_s)
-    look_up(parameters.table, memory.step, memory.state, memory.work, memory.looked)
-    filter_step(memory.step, memory.state, memory.work, memory.looked)
+    filter_step(parameters.table, memory.step, memory.state, memory.work, memory.looked)
     publish_cells(parameters, image, memory)
     publish_pack(parameters, image, memory)
     m["step_time_s"] = now_s
@@ -370,11 +368,8 @@ def publish_cells(parameters: Parameters, image: Image, memory: EstimateMemory) 
         moved = work[c, WORK.slope_v, lane] * (state[c, STATE.soc, lane] - work[c, WORK.soc, lane])
         cells[CELL.soc, k] = state[c, STATE.soc, lane] if known else math.nan
         cells[CELL.soc_std, k] = std if known else math.nan
-        cells[CELL.ocv_v, k] = (
-            memory.looked[k, tables.OCV_V] + moved + memory.looked[k, tables.HYSTERESIS_V] * state[c, STATE.h, lane]
-            if known
-            else math.nan
-        )
+        hysteresis_v = memory.looked[c, tables.HYSTERESIS_V, lane] * state[c, STATE.h, lane]
+        cells[CELL.ocv_v, k] = memory.looked[c, tables.OCV_V, lane] + moved + hysteresis_v if known else math.nan
         cells[CELL.voltage_predicted_v, k] = work[c, WORK.predicted_v, lane] if known else math.nan
         cells[CELL.residual_v, k] = work[c, WORK.residual_v, lane] if used else math.nan
         cells[CELL.capacity_ah, k] = parameters.cells[CELLP.capacity_ah, k]
@@ -391,11 +386,11 @@ def publish_horizons(parameters: Parameters, image: Image, memory: EstimateMemor
         c, lane = k // LANES, k % LANES
         known = 1.0 if memory.started[k] == 1.0 else math.nan
         factor = parameters.cells[CELLP.resistance_factor, k] * known
-        e1 = decay(10.0 / memory.looked[k, tables.TAU1_S])
-        e2 = decay(10.0 / memory.looked[k, tables.TAU2_S])
-        r0 = memory.looked[k, tables.R0_OHM] * factor
-        r1 = memory.looked[k, tables.R1_OHM] * factor
-        r2 = memory.looked[k, tables.R2_OHM] * factor
+        e1 = decay(10.0 / memory.looked[c, tables.TAU1_S, lane])
+        e2 = decay(10.0 / memory.looked[c, tables.TAU2_S, lane])
+        r0 = memory.looked[c, tables.R0_OHM, lane] * factor
+        r1 = memory.looked[c, tables.R1_OHM, lane] * factor
+        r2 = memory.looked[c, tables.R2_OHM, lane] * factor
         v1 = state[c, STATE.v1, lane] * known
         v2 = state[c, STATE.v2, lane] * known
         cells[CELL.resistance_ohm, k] = r0
