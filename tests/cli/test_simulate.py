@@ -137,3 +137,28 @@ def test_impossible_options_are_wrong_use(arguments: tuple[str, ...]) -> None:
 def test_an_out_folder_that_cannot_be_made_is_told() -> None:
     result = ionward("simulate", EV, "--duration", "1", "--out", "/proc/nowhere")
     assert isinstance(result.exception, UserError)
+
+
+@pytest.mark.parametrize("duration", ["inf", "nan", "-5", "0"])
+def test_a_duration_that_cannot_be_is_refused(duration: str) -> None:
+    result = ionward("simulate", EV, "--duration", duration)
+    refused = result.exit_code == 2 or isinstance(result.exception, UserError)
+    assert refused, result.output
+    assert "duration" in (result.output + str(result.exception))
+
+
+def test_progress_is_only_drawn_in_a_terminal() -> None:
+    result = ionward("simulate", EV, "--duration", "5")
+    assert result.exit_code == 0, result.output
+    assert "real time 00" not in result.output
+    assert "\u2501\u2578" not in result.output
+
+
+def test_an_interrupted_run_says_so_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ionward.image.build.load_pack", interrupted)
+    result = ionward("simulate", EV, "--duration", "5")
+    assert result.exit_code == 130
+    assert result.output.strip() == "stopped"

@@ -158,8 +158,11 @@ def assign(columns: Sequence[str], mapping: Mapping[str, str], source: str) -> d
 
     Raises:
         UserError: a required quantity has no column, two columns could be the same quantity, or the mapping
-            names something that does not exist. All problems at once.
+            names something that does not exist, or columns share a name. All problems at once.
     """
+    twice = sorted({c for c in columns if columns.count(c) > 1})
+    if twice:
+        raise UserError(f"{source}: several columns are named {', '.join(map(repr, twice[:5]))}: rename all but one")
     problems = [
         f"'{name}' is not a quantity of a log: choose from {', '.join(NAMES)}" for name in mapping if name not in NAMES
     ]

@@ -28,7 +28,7 @@ def clock(time_s: float) -> str:
 
 @contextmanager
 def progress_display(console: Console, title: str, quiet: bool) -> Iterator[Callable[[Where], None] | None]:
-    """A live line: how far, state, SOC, current, speed. Gives what the simulation calls; None when quiet or not in a terminal."""
+    """A live line: how far, state, SOC, current, speed. Gives what the simulation calls; None without a terminal."""
     if quiet or not console.is_terminal:
         yield None
         return
