@@ -69,11 +69,27 @@ def test_a_cell_is_identified_from_csv_files(tmp_path: Path) -> None:
     assert len(list(plots.glob("*.png"))) == 4
 
 
-def test_without_a_data_sheet_the_user_is_told_what_to_give(tmp_path: Path) -> None:
-    arguments = ["identify", "--ocv", "a.csv", "--dynamic", "b.csv", "--out", str(tmp_path / "c.toml")]
+def test_without_a_data_sheet_the_walls_are_those_of_the_logs(tmp_path: Path) -> None:
+    slow = write(synthetic.slow_log(25.0), tmp_path)
+    drive = write(synthetic.drive_log(25.0, 1), tmp_path)
+    out = tmp_path / "cell.toml"
+    result = runner.invoke(app, ["identify", "--ocv", slow, "--dynamic", drive, "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    assert "walls of the data sheet" in " ".join(result.stdout.split())
+    cell = load_cell("cell.toml", tmp_path)
+    assert cell.chemistry == "NMC"
+    assert "no data sheet was given" in cell.data_sheet.source
+    lowest, highest = cell.ocv.discharge_v[0][0], cell.ocv.charge_v[0][-1]
+    assert cell.data_sheet.voltage_min_v <= lowest + 0.1
+    assert cell.data_sheet.voltage_max_v == pytest.approx(highest, abs=0.1)
+
+
+def test_an_unknown_chemistry_is_refused(tmp_path: Path) -> None:
+    slow = write(synthetic.slow_log(25.0), tmp_path)
+    arguments = ["identify", "--ocv", slow, "--dynamic", slow, "--out", str(tmp_path / "c.toml"), "--chemistry", "XYZ"]
     result = runner.invoke(app, arguments)
     assert isinstance(result.exception, UserError)
-    assert "--data-sheet" in str(result.exception)
+    assert "allowed: NMC, NCA, LFP" in str(result.exception)
 
 
 def test_every_unreadable_log_is_named(tmp_path: Path) -> None:

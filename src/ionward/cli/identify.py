@@ -14,6 +14,7 @@ from ionward.battery.identify import CellDescription, identify, read_description
 from ionward.battery.identify.ambient import parse_temperatures
 from ionward.battery.identify.description import like
 from ionward.battery.identify.plots import save_plots
+from ionward.battery.identify.walls import description_from_logs
 from ionward.battery.identify.write import cell_toml
 from ionward.battery.library import load_cell
 from ionward.battery.logs import Log, parse_mapping, read_log
@@ -37,7 +38,7 @@ def identify_command(
 ) -> None:
     """Make a cell model from measured OCV and dynamic logs, and report how well it fits."""
     console = Console()
-    description = _description(name or out.stem, title, chemistry, capacity_ah, data_sheet, like_cell)
+    described = _description(name or out.stem, title, chemistry, capacity_ah, data_sheet, like_cell)
     columns = parse_mapping(mapping or [])
     degrees = parse_temperatures(temperature or [])
     with Progress(
@@ -45,6 +46,9 @@ def identify_command(
     ) as progress:
         task = progress.add_task("read logs", total=1.0)
         slow, fast = _read_all(ocv, columns), _read_all(dynamic, columns)
+        description = described or description_from_logs(
+            [*slow, *fast], name or out.stem, title, chemistry, capacity_ah
+        )
         result = identify(
             slow,
             fast,
@@ -100,7 +104,8 @@ def _description(
     capacity_ah: float | None,
     data_sheet: Path | None,
     like_cell: str | None,
-) -> CellDescription:
+) -> CellDescription | None:
+    """What the options say of the cell; None where they name no data sheet."""
     changes = {"title": title, "chemistry": chemistry, "capacity_ah": capacity_ah}
     changes = {key: value for key, value in changes.items() if value is not None}
     if data_sheet is not None and like_cell is not None:
@@ -110,7 +115,4 @@ def _description(
         return CellDescription.model_validate({**found.model_dump(), "name": name, **changes})
     if like_cell is not None:
         return like(load_cell(like_cell), name=name, **changes)
-    raise UserError(
-        "the walls of the cell are needed: give --data-sheet FILE (see docs/cells.md), "
-        "or --like NAME for those of a library cell"
-    )
+    return None
