@@ -8,17 +8,12 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from helpers.data import ROOT, data_folder
+
 # CI must say the same of the same code each time; on one's own machine every run tries new cases.
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.register_profile("here", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
-
-ROOT = Path(__file__).parents[1]
-
-
-def data_folder() -> Path:
-    """Folder of the measured data: IONWARD_DATA, or `shared/data` beside the project."""
-    return Path(os.environ.get("IONWARD_DATA") or ROOT.parent / "shared" / "data")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 
+from helpers.data import measured
 from ionward.battery import tables
 from ionward.battery.cell import CellModel
 from ionward.battery.ecm import STATE, STATES, simulate
@@ -16,16 +14,6 @@ from ionward.battery.logs import check_against_cell, read_log
 from ionward.errors import UserError
 
 CELLS = ("a123-26650", "lg-18650hg2", "nissan-leaf-2013")
-
-
-def data_folder() -> Path:
-    folder = Path(os.environ.get("IONWARD_DATA", Path(__file__).parents[3] / "shared" / "data"))
-    if not folder.is_dir():
-        text = f"no measured data in {folder}: set IONWARD_DATA"
-        if os.environ.get("CI") == "true":
-            pytest.fail(text)
-        pytest.skip(text)
-    return folder
 
 
 @pytest.fixture(params=CELLS)
@@ -84,7 +72,7 @@ def test_every_cell_says_its_source_licence_and_gaps(cell: CellModel) -> None:
 )
 def test_the_stated_voltage_error_is_that_of_the_measured_log(name: str, file: str, test: str) -> None:
     """By the public model alone, down to 15 % SOC: below it the drift of counting samples would show."""
-    model, log = load_cell(name), read_log(data_folder() / file)
+    model, log = load_cell(name), read_log(measured(file))
     check_against_cell(log, model)
     stated = next(f.voltage_rmse_mv for f in model.fit if f.test == test)
     nominal = next(f.temperature_c for f in model.fit if f.test == test)
@@ -111,7 +99,7 @@ def test_the_stated_voltage_error_is_that_of_the_measured_log(name: str, file: s
 
 @pytest.mark.data
 def test_a_pack_log_is_no_cell_log_but_fits_its_pack() -> None:
-    pack = read_log(data_folder() / "ev_can_logs" / "leaf_62kwh_eplus2_decoded.parquet")
+    pack = read_log(measured("ev_can_logs/leaf_62kwh_eplus2_decoded.parquet"))
     leaf = load_cell("nissan-leaf-2013")
     with pytest.raises(UserError, match="several cells in series"):
         check_against_cell(pack, leaf)

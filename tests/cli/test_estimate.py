@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from helpers.data import measured
 from ionward.battery import ecm
 from ionward.battery.library import load_cell
 from ionward.cli.main import run as ionward
 
 Array = npt.NDArray[np.float64]
 CELL = "lg-18650hg2"
-DATA = Path(os.environ.get("IONWARD_DATA", Path(__file__).parents[3] / "shared" / "data"))
 COLUMNS = ["time_s", "soc", "soc_std", "voltage_pred_v", "charge_limit_a", "discharge_limit_a"]
 
 
@@ -199,15 +198,6 @@ def test_missing_and_empty_files(tmp_path: Path, capsys: pytest.CaptureFixture[s
         code, _, err = call(capsys, path, "--cell", CELL)
         assert code == 2
         assert len(err.strip().splitlines()) == 1
-
-
-def measured(name: str) -> Path:
-    path = DATA / name
-    if not path.is_file():
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{path} is missing: set IONWARD_DATA to the folder of the measured data")
-        pytest.skip(f"{path} is not here")
-    return path
 
 
 @pytest.mark.data
