@@ -1,8 +1,8 @@
 """Compiled functions with a cache that notices every edit.
 
 Numba's own cache does not see edits in functions called from other files (an old protection limit can survive
-one), so the cache folder is named by a hash of all of Ionward's sources, the Numba version and the processor.
-Import `njit` from here and nowhere else.
+one), so the cache folder is named by a hash of the sources that compiled code can depend on, the Numba version and the
+processor. Import `njit` from here and nowhere else.
 """
 
 from __future__ import annotations
@@ -10,16 +10,22 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import re
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar, cast
 
-# An edit here cannot change what is compiled.
-ROOMS_WITHOUT_COMPILED_CODE = {"cli"}
+_COMPILES = re.compile(rb"^from ionward\._compile import .*\b(?:njit|inlined)\b", re.MULTILINE)
+_IMPORTS = re.compile(
+    rb"^\s*(?:from (?P<origin>ionward[\w.]*) import (?:\((?P<many>[^)]*)\)|(?P<few>[^\n(]*))"
+    rb"|import (?P<whole>ionward[\w.]*))",
+    re.MULTILINE,
+)
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -34,15 +40,42 @@ def _processor() -> str:
         return platform.processor()
 
 
+def _imported(text: bytes) -> set[str]:
+    """Modules of ours that a source names in its imports; a name out of a module counts as one, and may not exist."""
+    found: set[str] = set()
+    for match in _IMPORTS.finditer(text):
+        origin = (match["origin"] or match["whole"]).decode()
+        names = re.findall(r"\w+", (match["many"] or match["few"] or b"").decode())
+        found |= {origin, *(f"{origin}.{name}" for name in names)}
+    return found
+
+
+def compiled_sources(root: Path) -> dict[str, bytes]:
+    """Sources below the package at `root` that compiled code can depend on, by module name.
+
+    They are the modules that compile something, and all that these import, directly or not: screens, gateways and
+    commands stay outside, so that an edit there compiles nothing again.
+    """
+    texts: dict[str, bytes] = {}
+    for path in sorted(root.rglob("*.py")):
+        parts = (root.name, *path.relative_to(root).with_suffix("").parts)
+        texts[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path.read_bytes()
+    reached: set[str] = set()
+    waiting = {name for name, text in texts.items() if _COMPILES.search(text)}
+    while waiting:
+        name = waiting.pop()
+        reached.add(name)
+        waiting |= (_imported(texts[name]) & texts.keys()) - reached
+    return {name: texts[name] for name in sorted(reached)}
+
+
+@cache
 def cache_key() -> str:
     """Hash over the sources that compiled code can depend on, the interpreter, Numba and the processor."""
     digest = hashlib.sha256()
-    root = Path(__file__).parent
-    for path in sorted(root.rglob("*.py")):
-        name = path.relative_to(root)
-        if name.parts[0] not in ROOMS_WITHOUT_COMPILED_CODE:
-            digest.update(str(name).encode())
-            digest.update(path.read_bytes())
+    for name, text in compiled_sources(Path(__file__).parent).items():
+        digest.update(name.encode())
+        digest.update(text)
     digest.update(f"{sys.version} {version('numba')} {version('numpy')} {_processor()}".encode())
     return digest.hexdigest()[:16]
 
