@@ -30,6 +30,7 @@ PARALLEL = 10.0
 
 SCALARS: dict[str, float] = {
     "cycle_s": 0.01,
+    "cycle_watch_s": 0.1,
     "estimate_every": 1,
     "slow_every": 1,
     "charge_current_max_a": 30.0,

@@ -23,6 +23,7 @@ from ionward.image.parameters import (
 
 SCALARS: dict[str, float] = {
     "cycle_s": 0.01,
+    "cycle_watch_s": 0.1,
     "estimate_every": 1,
     "slow_every": 10,
     "charge_current_max_a": 100.0,

@@ -35,6 +35,9 @@ class Cycle(SystemPart):
     period_s: Annotated[Positive, Field(le=1.0, description="Time between ticks")]
     estimate_every: Annotated[Count, Field(description="SOC is estimated every so many ticks")]
     slow_every: Annotated[Count, Field(description="Balancing and cooling run every so many ticks")]
+    overrun_budget: Annotated[
+        Fraction, Field(gt=0, description="Part of the cycles of ten seconds that may be over too late, in real time")
+    ] = 0.05
 
 
 class Estimate(SystemPart):

@@ -106,7 +106,7 @@ def balance(parameters: Parameters, command: Any, image: Image, memory: BalanceM
         _stop(image.cells)
         if math.isnan(m[BALANCE.since_s]):
             m[BALANCE.since_s] = now_s
-        if now_s - m[BALANCE.since_s] >= p["balance_settle_s"] and _compare(parameters, image, memory):
+        if now_s - m[BALANCE.since_s] >= p["balance_settle_s"] and _compare(parameters, command[0], image, memory):
             _begin_turn(parameters, image, memory, now_s)
     _count(parameters, image, memory)
 
@@ -120,7 +120,7 @@ def _may_balance(s: Any, command: Any) -> bool:
 
 
 @njit
-def _compare(parameters: Parameters, image: Image, memory: BalanceMemory) -> bool:
+def _compare(parameters: Parameters, command: Any, image: Image, memory: BalanceMemory) -> bool:
     """Compare all cells with the lowest one, with hysteresis for each cell. False when they cannot be compared now."""
     p = parameters.scalars[0]
     by_soc = p["balance_by_soc"] == 1
@@ -142,7 +142,8 @@ def _compare(parameters: Parameters, image: Image, memory: BalanceMemory) -> boo
         excess = cells[row, k] - lowest
         # An excess within its own standard deviation is a guess.
         doubt = math.sqrt(cells[CELL.soc_std, k] ** 2 + lowest_std**2) if by_soc else 0.0
-        needed = p["balance_stop"] if wish[WISH.wanted, k] == 1.0 else p["balance_start"]
+        running = wish[WISH.wanted, k] == 1.0 or command["balance_now"] == 1
+        needed = p["balance_stop"] if running else p["balance_start"]
         wanted = _may_bleed(p, cells, k) and excess > needed and excess > doubt
         wish[WISH.wanted, k] = 1.0 if wanted else 0.0
         wish[WISH.excess, k] = excess if wanted else 0.0

@@ -30,6 +30,7 @@ from ionward.image.signals import (
     HOLD_BUS_LIVE,
     HOLD_BUS_SHORT,
     HOLD_CURRENT,
+    HOLD_ENABLES,
     HOLD_FAULT,
     HOLD_LATCHED,
     HOLD_MEASUREMENT,
@@ -83,7 +84,7 @@ def standby(p: Any, s: Any, m: Array, command: Any) -> None:
         m[SEQ.refused], m[SEQ.live_s], m[SEQ.why] = 0.0, math.nan, HOLD_NONE
         s["state_reason"] = HOLD_UNPROVEN if s["state_reason"] == HOLD_UNPROVEN else HOLD_NO_WISH
         return
-    reason = _held_back(p, s, m)
+    reason = _held_back(p, s, m, command)
     if reason != HOLD_NONE:
         s["state_reason"] = reason
         return
@@ -95,7 +96,7 @@ def standby(p: Any, s: Any, m: Array, command: Any) -> None:
 
 
 @njit
-def _held_back(p: Any, s: Any, m: Array) -> int:
+def _held_back(p: Any, s: Any, m: Array, command: Any) -> int:
     """What forbids to begin now."""
     if s["fault_level"] >= LEVEL_FAULT:
         return HOLD_FAULT
@@ -103,6 +104,8 @@ def _held_back(p: Any, s: Any, m: Array) -> int:
         return HOLD_LATCHED
     if m[SEQ.complete] != 1.0:
         return HOLD_MEASUREMENT
+    if command["supervised"] == 1 and command["enables"] != 1:
+        return HOLD_ENABLES
     if m[SEQ.refused] == 1.0 or _bus_is_in_the_way(p, s, m):
         return HOLD_BUS_LIVE
     if not s["time_s"] >= m[SEQ.resume_s]:

@@ -85,6 +85,7 @@ CONTROL_SIGNALS = (
     Signal("charge_limit_a", "A", "Charge limit", minimum=0),
     Signal("discharge_limit_a", "A", "Discharge limit", minimum=0),
     Signal("acknowledge_count", "", "Acknowledgements of a person since the start, as control counts them", "i8", 0),
+    Signal("acknowledged_s", "s", "Time at which a person acknowledged last; -inf never"),
     Signal("command", "", "Number of the last command taken up", "i8", 0),
     Signal("command_result", "", "Why it was refused; 0: accepted", "i8", 0),
 )  # fmt: skip
@@ -125,8 +126,9 @@ REFUSALS = (
     "measurements are not complete yet",
     "already so",
 )
-(REFUSED_NOT, REFUSED_FAULT, REFUSED_LATCHED, REFUSED_NO_CONTACTORS, REFUSED_ACTIVE, REFUSED_NOTHING, REFUSED_BALANCING,
- REFUSED_UNKNOWN, REFUSED_VALUE, REFUSED_STOPPING, REFUSED_MEASUREMENT, REFUSED_ALREADY) = range(len(REFUSALS))  # fmt: skip
+(REFUSED_NOT, REFUSED_FAULT, REFUSED_LATCHED, REFUSED_NO_CONTACTORS, REFUSED_ACTIVE, REFUSED_NOTHING,
+ REFUSED_BALANCING, REFUSED_UNKNOWN, REFUSED_VALUE, REFUSED_STOPPING, REFUSED_MEASUREMENT,
+ REFUSED_ALREADY) = range(len(REFUSALS))  # fmt: skip
 
 # Written by `services`: one slot for each command of a person or a gateway.
 COMMAND_MESSAGE_SIGNALS = (

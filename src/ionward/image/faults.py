@@ -393,7 +393,42 @@ _LOST = (
     ),
 )  # fmt: skip
 
-FAULTS: tuple[Fault, ...] = (*_CELLS, *_TEMPERATURES, *_CURRENTS, *_HIGH_VOLTAGE, *_LOST)
+# The BMS itself, in real time: two enables, and the rhythm of the cycle. Nothing here is raised in simulated time.
+_INSIDE = (
+    Fault(
+        id="cycle_stopped", name="Control stood still", unit="s", scope="pack", direction="above",
+        meaning="The control cycle paused for the time given: its process was frozen or displaced. Its enable expired "
+        "meanwhile, so the contactors are open already.",
+        action="Find out what stopped the process (`ionward doctor`), then acknowledge.",
+        dtc=0x1A5000, requirement="SR-060", relative_to="cycle_watch_s",
+        critical=Level(0.0, 0.0, 1, 0.0),
+    ),
+    Fault(
+        id="cycle_overrun", name="Control cycle overruns", unit="", scope="pack", direction="above",
+        meaning="Too many cycles of the last ten seconds were not over in time. The value is their number against what "
+        "is permitted (`cycle.overrun_budget`).",
+        action="Look at the cycle histogram of the screen `System`; relieve the machine, or choose a longer cycle.",
+        dtc=0x1A5100, requirement="SR-061",
+        warning=Level(0.5, 0.25, 1, 0.0), fault=Level(1.0, 0.5, 1, 0.0),
+    ),
+    Fault(
+        id="guard_withholds", name="The guard withholds its enable", unit="", scope="pack", direction="above",
+        meaning="The guard, which watches the same samples by rules of its own, does not let the contactors be closed. "
+        "The value is the number of its reason; the screen `System` tells it in words.",
+        action="Look at the guard's reason. When its cause is gone, acknowledge.",
+        dtc=0x1A5200, requirement="SR-062",
+        critical=Level(0.5, 0.5, 1, 0.0),
+    ),
+    Fault(
+        id="enable_lost", name="Contactors dropped by an expired enable", unit="", scope="pack", direction="above",
+        meaning="The driver let the contactors drop: the enable of control or of the guard was no longer renewed.",
+        action="Look at the processes on the screen `System`: one was killed, frozen or too slow. Then acknowledge.",
+        dtc=0x1A5300, requirement="SR-063",
+        critical=Level(0.5, 0.5, 1, 0.0),
+    ),
+)  # fmt: skip
+
+FAULTS: tuple[Fault, ...] = (*_CELLS, *_TEMPERATURES, *_CURRENTS, *_HIGH_VOLTAGE, *_LOST, *_INSIDE)
 
 FAULT_ID: Any = namedtuple("FaultNumbers", [f.id for f in FAULTS])(*range(len(FAULTS)))
 BY_ID: dict[str, Fault] = {f.id: f for f in FAULTS}

@@ -46,7 +46,17 @@ COMMAND_SIGNALS = (
     Signal("balancing_allowed", "", "Passive balancing may run", "i8", 0, 1, ("no", "yes")),
     Signal("charge_factor", "", "Advisory derating of the charge limit; can only lower it", "f8", 0, 1),
     Signal("discharge_factor", "", "Advisory derating of the discharge limit; can only lower it", "f8", 0, 1),
-)
+    Signal("balance_now", "", "Balance down to the stop threshold, without waiting for the start threshold", "i8", 0, 1,
+           ("no", "yes")),
+    Signal("clear_count", "", "Raised by one to clear the counts of faults that are over", "i8", 0),
+    # In real time, what the processes around the tick say about it. All zero in simulated time.
+    Signal("supervised", "", "Real time: enables and the rhythm of the cycle are watched", "i8", 0, 1, ("no", "yes")),
+    Signal("enables", "", "The driver and the guard would let contactors be closed", "i8", 0, 1, ("no", "yes")),
+    Signal("guard_withholds", "", "Why the guard withholds its enable; 0: it does not", "i8", 0),
+    Signal("driver_tripped", "", "The driver has dropped the contactors until acknowledged", "i8", 0, 1, ("no", "yes")),
+    Signal("driver_trips", "", "How often it did so since it started", "i8", 0),
+    Signal("overrun_share", "", "Overruns of the last ten seconds against what is permitted", minimum=0),
+)  # fmt: skip
 
 CLOCK_RECORD = record(CLOCK_SIGNALS)
 COMMAND_RECORD = record(COMMAND_SIGNALS)

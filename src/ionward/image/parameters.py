@@ -11,6 +11,7 @@ PARAMETER_SIGNALS = (
     Signal("cycle_s", "s", "Time between ticks"),
     Signal("estimate_every", "", "Estimation runs every so many ticks", "i8"),
     Signal("slow_every", "", "Balancing and cooling run every so many ticks", "i8"),
+    Signal("cycle_watch_s", "s", "In real time, a longer pause between two ticks means that the cycle stood still"),
     Signal("series", "", "Cells in series", "i8"),
     # rated limits of the pack
     Signal("charge_current_max_a", "A", "Rated continuous charge current"),

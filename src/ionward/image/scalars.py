@@ -9,6 +9,10 @@ import numpy as np
 from ionward.battery.system import System
 from ionward.image.parameters import PARAMETER_RECORD
 
+# A control that stood still for longer than this opens and waits for a person. Its enable has expired long before.
+CYCLE_WATCH_S = 0.1
+CYCLE_WATCH_CYCLES = 5
+
 
 def scalars(system: System) -> Any:
     """The scalar parameters: a record of length 1."""
@@ -32,6 +36,7 @@ def _rhythm_and_limits(system: System) -> dict[str, float]:
         "cycle_s": system.cycle.period_s,
         "estimate_every": system.cycle.estimate_every,
         "slow_every": system.cycle.slow_every,
+        "cycle_watch_s": max(CYCLE_WATCH_S, CYCLE_WATCH_CYCLES * system.cycle.period_s),
         "series": system.series,
         **limits,
         "limit_slew_a_per_s": system.limits.slew_a_per_s,

@@ -37,11 +37,12 @@ SEQUENCE_REASONS = (
     "opening could not be proven: no feedback contact, and the bus has kept its voltage",
     "the wish to connect must be withdrawn first",
     "the current is above what the contactors may break: left to the fuse",
+    "the guard or the driver withholds its enable",
 )
 (HOLD_NONE, HOLD_NO_WISH, HOLD_MEASUREMENT, HOLD_FAULT, HOLD_LATCHED, HOLD_BUS_LIVE, HOLD_PRECHARGE_SLOW,
  HOLD_PRECHARGE_CURRENT, HOLD_RESISTOR_HOT, HOLD_NOT_CLOSED, HOLD_NOT_OPENED, HOLD_TRIES_USED, HOLD_CURRENT,
  HOLD_BUS_SHORT, HOLD_BUS_FAST, HOLD_WELDED, HOLD_UNPROVEN, HOLD_WISH,
- HOLD_BREAK) = range(len(SEQUENCE_REASONS))  # fmt: skip
+ HOLD_BREAK, HOLD_ENABLES) = range(len(SEQUENCE_REASONS))  # fmt: skip
 
 LIMIT_RULES = (
     "none",
@@ -70,6 +71,9 @@ IMAGE_SIGNALS = (
     Signal("time_s", "s", "Time of the tick that made this image"),
     Signal("tick", "", "Number of ticks since the start", "i8", 0),
     Signal("dt_s", "s", "Time since the tick before"),
+    Signal("flow", "", "Program flow: what each stage left when it came to its end", "i8"),
+    Signal("balance_runs", "", "Runs of the balancing stage since the start", "i8", 0),
+    Signal("cool_runs", "", "Runs of the cooling stage since the start", "i8", 0),
     # validate
     Signal("current_a", "A", "Pack current after comparison of the sensors, positive when charging"),
     Signal("current_quality", "", "Quality of the pack current", "i8", 0, 3, QUALITIES),
@@ -125,7 +129,7 @@ IMAGE_SIGNALS = (
     # sequence
     Signal("state", "", "State of the connection sequence", "i8", 0, 6, STATES),
     Signal("state_since_s", "s", "Time at which this state was entered"),
-    Signal("state_reason", "", "What holds the connection back or ended it", "i8", 0, 18, SEQUENCE_REASONS),
+    Signal("state_reason", "", "What holds the connection back or ended it", "i8", 0, 19, SEQUENCE_REASONS),
     Signal("precharge_tries", "", "Tries of this connection", "i8", 0),
     Signal("main_positive_close", "", "Positive main contactor is to be closed", "i8", 0, 1, ("open", "close")),
     Signal("main_negative_close", "", "Negative main contactor is to be closed", "i8", 0, 1, ("open", "close")),

@@ -40,6 +40,7 @@ from ionward.safety.rules_connection import (
     precharge_rules,
 )
 from ionward.safety.rules_current import current_rules, lost_current_rules
+from ionward.safety.rules_inside import inside_rules
 
 # The pyrofuse is wished for only after this many samples in a row above what a contactor may break.
 PYROFUSE_SAMPLES = 2
@@ -62,6 +63,9 @@ STATE_SIGNALS = (
     Signal("precharging", "", "Precharge was commanded closed in the last tick", "i8"),
     Signal("wished", "", "A connection was wished for in the last tick", "i8"),
     Signal("failed_tries", "", "Precharge tries that failed since connecting was asked for", "i8"),
+    Signal("clear_count", "", "Clear count of the last tick", "i8"),
+    Signal("driver_seen", "", "The driver's trips have been looked at", "i8"),
+    Signal("driver_trips", "", "Trips of the driver as of the last tick", "i8"),
     Signal("above_break", "", "Current samples in a row above what a contactor may break", "i8"),
 )
 STATE_RECORD = record(STATE_SIGNALS)
@@ -98,6 +102,7 @@ def protect(parameters: Parameters, command: Any, image: Image, memory: ProtectM
     if state["started"] == 0:
         state["started"] = 1
         state["acknowledge_count"] = command[0]["acknowledge_count"]
+        state["clear_count"] = command[0]["clear_count"]
     else:
         state["since_start_s"] += s["dt_s"]
     current_rules(parameters, image, verdicts, state)
@@ -111,11 +116,23 @@ def protect(parameters: Parameters, command: Any, image: Image, memory: ProtectM
     bus_rules(parameters, image, verdicts, state)
     precharge_rules(parameters, image, verdicts, state, connect)
     lost_channel_rules(parameters, image, verdicts, state)
+    inside_rules(command[0], image, verdicts, state)
 
     acknowledged = command[0]["acknowledge_count"] != state["acknowledge_count"]
     state["acknowledge_count"] = command[0]["acknowledge_count"]
     judge_all(parameters, image, memory, acknowledged)
+    if command[0]["clear_count"] != state["clear_count"]:
+        state["clear_count"] = command[0]["clear_count"]
+        clear_counts(image.faults)
     react(parameters, image, state)
+
+
+@njit
+def clear_counts(faults: Array) -> None:
+    """Forget how often faults were raised that neither stand nor wait to be acknowledged."""
+    for f in range(faults.shape[1]):
+        if faults[FAULT.level, f] == LEVEL_NONE and faults[FAULT.latched_level, f] == LEVEL_NONE:
+            faults[FAULT.count, f] = 0.0
 
 
 @njit
