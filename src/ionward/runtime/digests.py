@@ -18,10 +18,22 @@ def _mixed(words: Words) -> Words:
     return words ^ (words >> np.uint64(31))
 
 
-def _keys(count: int) -> Words:
+def digest_keys(count: int) -> Words:
     """A different odd factor for each word, so that words cannot change places unnoticed."""
     with np.errstate(over="ignore"):
         return _mixed(np.arange(1, count + 1, dtype=np.uint64) * np.uint64(_GOLDEN)) | np.uint64(1)
+
+
+def digest_rows(words: npt.NDArray[np.float64], keys: Words) -> Words:
+    """A 64-bit digest for each row of `[tick, word]`."""
+    with np.errstate(over="ignore"):
+        # Adding the keys first keeps a row of zeros from hiding which of its words is zero.
+        return _mixed(_mixed((_whole(words) + keys) * keys).sum(axis=1, dtype=np.uint64))
+
+
+def _whole(words: npt.NDArray[np.float64]) -> Words:
+    """Words as bits. Sign and payload of a NaN mean nothing, and may differ between equal computations."""
+    return np.where(np.isnan(words), np.nan, words).view(np.uint64)
 
 
 class Digests:
@@ -32,18 +44,14 @@ class Digests:
 
     def __init__(self, words: int) -> None:
         self.ticks = 0
-        self._keys = _keys(words)
+        self._keys = digest_keys(words)
         self._sha = hashlib.sha256()
 
     def update(self, words: npt.NDArray[np.float64]) -> Words:
         """Take in `[tick, word]`; returns a 64-bit digest for each tick."""
-        # Sign and payload of a NaN mean nothing, and may differ between equal computations.
-        whole = np.where(np.isnan(words), np.nan, words).view(np.uint64)
-        self.ticks += len(whole)
-        self._sha.update(whole.tobytes())
-        with np.errstate(over="ignore"):
-            # Adding the keys first keeps a row of zeros from hiding which of its words is zero.
-            return _mixed(_mixed((whole + self._keys) * self._keys).sum(axis=1, dtype=np.uint64))
+        self.ticks += len(words)
+        self._sha.update(_whole(words).tobytes())
+        return digest_rows(words, self._keys)
 
     def hexdigest(self) -> str:
         """SHA-256 over everything taken in."""

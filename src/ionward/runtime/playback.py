@@ -115,10 +115,12 @@ class Playback:
         With `from_s` the run starts from the last checkpoint at or before that time after the start. Checkpoints come
         before the ticks that follow them, so that they can be compared with the state. What is lost is told in
         `losses`; after a loss the run goes on at the next checkpoint, and `skipped_ticks` counts what it left out.
+        A recording that continues a run starts from its first checkpoint.
         """
         header = self.recording.header
-        self.next_tick = self._checkpoint_before(round(from_s / header.cycle_s)) if from_s > 0 else 0
-        whole = self.next_tick == 0  # at tick 0 the state is that of a new BMS
+        first = header.start.first_tick
+        self.next_tick = self._checkpoint_before(first, first + round(from_s / header.cycle_s)) if from_s > 0 else first
+        whole = self.next_tick == 0 and not header.start.continues  # at tick 0 the state is that of a new BMS
         wanted = self.next_tick
         for item in self.recording.read(wanted):
             if isinstance(item, Loss):
@@ -141,9 +143,9 @@ class Playback:
             else:
                 yield from self._play(item, every)
 
-    def _checkpoint_before(self, wanted: int) -> int:
+    def _checkpoint_before(self, first: int, wanted: int) -> int:
         found = (item.tick for item in self.recording.read(1 << 62) if isinstance(item, Checkpoint))
-        return max((tick for tick in found if tick <= wanted), default=0)
+        return max((tick for tick in found if tick <= wanted), default=first)
 
     def _play(self, chunk: Chunk, every: int) -> Iterator[Played]:
         if self.first_tick < 0:

@@ -69,7 +69,8 @@ class Start:
     """How the recorded run was started, beyond its system description.
 
     `missing` names inputs that the source of the samples does not have, and that the system description has: channel
-    names, and numbers of cells and sensors.
+    names, and numbers of cells and sensors. A recording that `continues` begins within a run, or with a restored
+    state, at `first_tick`: the state before that tick is its first checkpoint, not that of a new BMS.
     """
 
     source: str = ""
@@ -77,6 +78,8 @@ class Start:
     missing_cells: tuple[int, ...] = ()
     missing_sensors: tuple[int, ...] = ()
     notes: dict[str, Any] = field(default_factory=dict)
+    continues: bool = False
+    first_tick: int = 0
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,7 @@ class Loss(NamedTuple):
 class Recorder:
     """Writes a recording. Nothing that was handed over is lost by a crash of this process later on.
 
+    `ticks` is the number of the next tick; it begins with the header's first tick.
     With `sync_every` each so many chunks are forced to the disk (fdatasync), so that no more than these are lost when
     the power fails; 0 leaves this to the operating system until `close`.
     """
@@ -161,7 +165,7 @@ class Recorder:
             UserError: the file cannot be made or written.
         """
         self.path = Path(path)
-        self.ticks = 0
+        self.ticks = header.start.first_tick
         self.bytes = 0
         self._sync_every = sync_every
         self._unsynced = 0
@@ -175,7 +179,7 @@ class Recorder:
         except OSError as error:
             raise UserError(
                 f"{self.path}: the recording cannot be written: {error.strerror}; choose another folder"
-            ) from None
+            ) from error
         self._write(MAGIC + struct.pack("<I", FORMAT))
         self._write(self._packer.pack(frames.HEADER, header.to_json()))
 
@@ -193,6 +197,15 @@ class Recorder:
         self.ticks += ticks
         self._unsynced += 1
         if self._sync_every and self._unsynced >= self._sync_every:
+            self._sync()
+
+    def skip_to(self, tick: int) -> None:
+        """Leave out the ticks before this one, which are lost. A checkpoint must follow: replay goes on from there."""
+        self.ticks = max(tick, self.ticks)
+
+    def sync(self) -> None:
+        """Force everything to the disk. Raises UserError like `chunk`."""
+        if self._file is not None and self._unsynced:
             self._sync()
 
     def checkpoint(self, state: bytes) -> None:
@@ -242,7 +255,7 @@ class Recorder:
         raise UserError(
             f"{self.path}: the recording stopped after {self.ticks} ticks: {error.strerror or error}; "
             "what was written before can be read; free the disk and start again"
-        ) from None
+        ) from error
 
     def __enter__(self) -> Recorder:
         return self
