@@ -1,0 +1,192 @@
+"""The guard's look at the raw samples: can they be read, and are they within the absolute limits.
+
+All measurements stand in one row of items: cells, temperature sensors, then four channels. Each look is a few
+operations over that row, whatever the size of the pack.
+
+A limit is decided by new samples: one whose time is later than the last one's. A NaN is neither within a limit nor
+beyond it: it cannot be read, and ends no count.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from ionward.image.exchange import GUARD_BLIND, GUARD_CURRENT, GUARD_TEMPERATURE, GUARD_VOLTAGE
+from ionward.image.guard_table import GuardLimits, Watch
+from ionward.image.inputs import CHANNEL, RAW, Array, Raw
+from ionward.safety.guard_words import Finding
+
+CHANNELS_READ = (CHANNEL.current_a, CHANNEL.current_redundant_a, CHANNEL.pack_voltage_v, CHANNEL.bus_voltage_v)
+CURRENT, CURRENT_REDUNDANT, PACK, BUS = range(len(CHANNELS_READ))
+# A delay is over when this much is missing: times are sums of cycles.
+TIME_SLACK_S = 1e-9
+
+Flags = npt.NDArray[np.bool_]
+
+
+class SampleWatch:
+    """Reads raw samples each cycle with `look`, and answers questions about them.
+
+    Arrays are `[item]`: cells, temperature sensors, the channels of `CHANNELS_READ`.
+    """
+
+    def __init__(self, limits: GuardLimits) -> None:
+        self._limits = limits
+        self._cells = slice(0, limits.cells)
+        self._sensors = slice(limits.cells, limits.cells + limits.sensors)
+        self._first_channel = limits.cells + limits.sensors
+        channels = (limits.current, limits.current_redundant, limits.pack_voltage, limits.bus_voltage)
+        rows = [limits.cell_voltage] * limits.cells + [limits.temperature] * limits.sensors + [*channels]
+        self._range_low, self._range_high = _column(rows, "range_low"), _column(rows, "range_high")
+        self._low, self._high = _column(rows, "low"), _column(rows, "high")
+        self._age_max_s, self._delay_s = _column(rows, "age_max_s"), _column(rows, "delay_s") - TIME_SLACK_S
+        self._needed, self._blind_after_s = _column(rows, "samples"), _column(rows, "blind_after_s")
+        self._currents = [self._first_channel + k for k in (CURRENT, CURRENT_REDUNDANT) if channels[k].fitted]
+        self._pairs = limits.sensor_pairs + limits.cells if limits.temperature.fitted else np.zeros((2, 0), np.int64)
+        self._channels_read = np.array(CHANNELS_READ)
+
+        items = len(rows)
+        self._samples = np.full((2, items), np.nan)
+        self._seen_s = np.full(items, -np.inf)
+        self._readable_s = np.full(items, np.nan)
+        self._held = np.full(items, np.nan)
+        self._count, self._since_s = np.zeros(items), np.zeros(items)
+        self._new: Flags = np.zeros(items, np.bool_)
+        self._readable: Flags = np.zeros(items, np.bool_)
+        self._measured: Flags = np.zeros(items, np.bool_)
+        self._beyond: Flags = np.zeros(items, np.bool_)
+        self._flags: Flags = np.zeros(items, np.bool_)
+        self._numbers = np.zeros(items)
+        self._counting = False
+        self._started = False
+        self.now_s = math.nan
+
+    def look(self, now_s: float, raw: Raw) -> None:
+        """Take the samples as they stand now."""
+        self.now_s = now_s
+        if not self._started:
+            self._started = True
+            self._readable_s[:] = now_s
+        self._take(raw)
+        self._find_new()
+        self._find_readable()
+        self._count_beyond()
+
+    def _take(self, raw: Raw) -> None:
+        samples = self._samples
+        samples[:, self._cells] = raw.cells
+        samples[:, self._sensors] = raw.temperatures
+        samples[:, self._first_channel :] = raw.channels[:, self._channels_read]
+
+    def _find_new(self) -> None:
+        """New is what was taken later than the last one, and not in the future. A NaN time is not new."""
+        time_s, new, flags = self._samples[RAW.time_s], self._new, self._flags
+        np.greater(time_s, self._seen_s, out=new)
+        np.less_equal(time_s, self.now_s + self._limits.cycle_s, out=flags)
+        np.logical_and(new, flags, out=new)
+        np.copyto(self._seen_s, time_s, where=new)
+
+    def _find_readable(self) -> None:
+        """Readable is a value within the sensor's range whose time is plausible and not too old."""
+        value, measured, readable, flags = self._samples[RAW.value], self._measured, self._readable, self._flags
+        np.greater_equal(value, self._range_low, out=measured)
+        np.less_equal(value, self._range_high, out=flags)
+        np.logical_and(measured, flags, out=measured)
+        np.subtract(self.now_s, self._seen_s, out=self._numbers)
+        np.less_equal(self._numbers, self._age_max_s, out=readable)
+        np.equal(self._samples[RAW.time_s], self._seen_s, out=flags)
+        np.logical_and(readable, flags, out=readable)
+        np.logical_and(readable, measured, out=readable)
+        np.copyto(self._readable_s, self.now_s, where=readable)
+        np.copyto(self._held, value, where=readable)
+
+    def _count_beyond(self) -> None:
+        """Count new samples beyond their limit, in a row. One within ends the row."""
+        value, beyond, flags = self._samples[RAW.value], self._beyond, self._flags
+        np.greater(value, self._high, out=beyond)
+        np.less(value, self._low, out=flags)
+        np.logical_or(beyond, flags, out=beyond)
+        np.logical_and(beyond, self._measured, out=beyond)
+        if not (self._counting or beyond.any()):
+            return
+        counted, within = self._new & beyond, self._new & self._measured & ~beyond
+        self._since_s[counted & (self._count == 0.0)] = self.now_s
+        self._count[within] = 0.0
+        self._count[counted] += 1.0
+        self._counting = bool(self._count.any())
+
+    def beyond_limit(self) -> Finding | None:
+        """A measurement that has been beyond its absolute limit for enough new samples and long enough."""
+        if not self._counting:
+            return None
+        over = (self._count >= self._needed) & (self.now_s - self._since_s >= self._delay_s)
+        return self._named(over) if over.any() else None
+
+    def blind(self) -> Finding | None:
+        """Measurements that have not been readable for too long, so that the pack is not watched."""
+        np.subtract(self.now_s, self._readable_s, out=self._numbers)
+        np.greater(self._numbers, self._blind_after_s, out=self._flags)
+        return self._unwatched(self._flags) if self._flags.any() else None
+
+    def complete(self) -> bool:
+        """Everything that must be watched is readable now, and nothing is on its way beyond a limit."""
+        return not self._counting and self._unwatched(~self._readable) is None
+
+    def _unwatched(self, missing: Flags) -> Finding | None:
+        """What the pack cannot be watched without: every cell, one sensor beside each cell, one current sensor."""
+        if missing[self._cells].any():
+            return Finding(GUARD_BLIND, int(missing[self._cells].argmax()))
+        both = missing[self._pairs[0]] & missing[self._pairs[1]]
+        if both.any():
+            return Finding(GUARD_BLIND, int(self._pairs[0, both.argmax()]) - self._limits.cells)
+        if self._currents and missing[self._currents].all():
+            return Finding(GUARD_BLIND, CHANNELS_READ[self._currents[0] - self._first_channel])
+        return None
+
+    def _named(self, over: Flags) -> Finding:
+        item = int(over.argmax())
+        value = float(self._held[item])
+        if item < self._limits.cells:
+            return Finding(GUARD_VOLTAGE, item, value)
+        if item < self._first_channel:
+            return Finding(GUARD_TEMPERATURE, item - self._limits.cells, value)
+        return Finding(GUARD_CURRENT, CHANNELS_READ[item - self._first_channel], value)
+
+    def largest_current_a(self) -> float:
+        """The largest readable current of either sensor and direction; NaN when none can be read."""
+        largest = math.nan
+        for item in self._currents:
+            if self._readable[item] and not abs(self._held[item]) <= largest:
+                largest = abs(float(self._held[item]))
+        return largest
+
+    def pack_voltage_v(self) -> float:
+        """Pack voltage as read a short while ago; the sum of the cells stands in for it. NaN unknown."""
+        measured_v = self._recent(PACK)
+        if measured_v == measured_v:
+            return measured_v
+        oldest_s = float(self._readable_s[self._cells].min())
+        recent = self.now_s - oldest_s <= self._limits.bus_memory_s
+        return float(self._held[self._cells].sum()) if recent else math.nan
+
+    def bus_voltage_v(self) -> float:
+        """Bus voltage as read a short while ago; NaN unknown."""
+        return self._recent(BUS)
+
+    def bus_is_new(self) -> bool:
+        """A new sample of the bus voltage came in this cycle."""
+        return bool(self._new[self._first_channel + BUS])
+
+    def _recent(self, channel: int) -> float:
+        item = self._first_channel + channel
+        recent = self.now_s - self._readable_s[item] <= self._limits.bus_memory_s
+        return float(self._held[item]) if recent else math.nan
+
+
+def _column(rows: list[Watch], name: str) -> Array:
+    """One number of every item; what is not fitted has no limit and is never missed."""
+    absent = {"low": -math.inf, "high": math.inf, "blind_after_s": math.inf}
+    return np.array([absent[name] if name in absent and not row.fitted else float(getattr(row, name)) for row in rows])

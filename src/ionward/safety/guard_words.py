@@ -1,0 +1,43 @@
+"""What the guard's checks take and give: the records of other processes as plain values, and findings."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ionward.image.exchange import CONTROL_RECORD, DRIVEN_RECORD
+
+Records = npt.NDArray[np.void]
+
+# Places of findings about contactors.
+CONTACTORS = ("main_positive", "main_negative", "precharge", "pyrofuse")
+MAIN_POSITIVE, MAIN_NEGATIVE, PRECHARGE, PYROFUSE = range(len(CONTACTORS))
+
+CONTROL_WORDS: Any = namedtuple("ControlWords", CONTROL_RECORD.names or ())
+DRIVEN_WORDS: Any = namedtuple("DrivenWords", DRIVEN_RECORD.names or ())
+
+
+class Finding(NamedTuple):
+    """Something that is not as it must be: a reason of `image.exchange`, where, and the value that was judged."""
+
+    reason: int
+    place: int = -1
+    value: float = float("nan")
+
+
+def control_words(control: Records) -> Any:
+    """A record of control (length 1) as plain values."""
+    return CONTROL_WORDS._make(control.item())
+
+
+def driven_words(driven: Records) -> Any:
+    """A record of what is driven (length 1) as plain values."""
+    return DRIVEN_WORDS._make(driven.item())
+
+
+def wishes_closed(words: Any) -> bool:
+    """Some contactor is wished (or driven) closed."""
+    return bool(words.main_positive or words.main_negative or words.precharge)
