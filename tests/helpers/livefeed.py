@@ -86,6 +86,7 @@ class Livefeed:
         self._undo: dict[str, list[Undo]] = {}
         self._image_s = -np.inf
         self._ticks = 0
+        self._ahead_s: float | None = None
         self._thread: threading.Thread | None = None
         self._ending = threading.Event()
 
@@ -116,7 +117,7 @@ class Livefeed:
 
     def clock(self) -> float:
         """Time of the feed, as a clock for `Live`."""
-        return self.time_s
+        return self.time_s if self._ahead_s is None else time.monotonic() + self._ahead_s
 
     def run(self, duration_s: float) -> Livefeed:
         """Live through this time at once."""
@@ -138,8 +139,8 @@ class Livefeed:
         self._tick(self.time_s + self.cycle_s)
 
     def start(self) -> Livefeed:
-        """Live on in real time, in a thread, until `stop`."""
-        self.time_s = max(self.time_s, time.monotonic())
+        """Live on in real time, in a thread, until `stop`; its clock goes on from where it stands."""
+        self._ahead_s = self.time_s - time.monotonic()
         self._thread = threading.Thread(target=self._live_on, daemon=True)
         self._thread.start()
         return self
@@ -161,7 +162,7 @@ class Livefeed:
     def _live_on(self) -> None:
         while not self._ending.is_set():
             began = time.monotonic()
-            self._tick(began)
+            self._tick(self.clock())
             self._note_health("control", time.monotonic() - began)
             time.sleep(max(0.0, self.cycle_s - (time.monotonic() - began)))
 
@@ -315,8 +316,10 @@ def main() -> None:
     """Feed a folder in real time until interrupted."""
     if len(sys.argv) != 3:
         raise SystemExit("use: python tests/helpers/livefeed.py SYSTEM.toml FOLDER")
-    feed = feed_of(sys.argv[1], Path(sys.argv[2]))
-    feed.run(1.0).connect()
+    folder = Path(sys.argv[2])
+    feed_of(sys.argv[1], folder).run(1.0).stop()  # whatever still has to be compiled is compiled here
+    feed = feed_of(sys.argv[1], folder)
+    feed.command["connect"] = 1
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     with feed:
         print(f"feeding {sys.argv[2]}: {feed.system.system.name}; Ctrl-C ends", flush=True)

@@ -378,7 +378,7 @@ class Live:
     def _told(self, what: str, answer: Answer) -> None:
         accepted, reason = answer
         text = f"{what}: accepted" if accepted else f"{what}: refused, {reason}"
-        self.events_log.note(self.snapshot()._replace(now_s=self._clock()), "command", text)
+        self.events_log.note(self.snapshot(), "command", text, time_s=self._clock())
 
     def close(self) -> None:
         """Let all blocks go."""

@@ -232,9 +232,10 @@ class EventLog:
         self._before = now
         if not before:
             return
-        for key, (value, kind, level, text) in now.items():
+        for key, (value, kind, level, text, at_s) in now.items():
             if key in before and before[key][0] != value and text:
-                self.note(s, kind, text, level)
+                # The time that the process itself gave, where it is of this change.
+                self.note(s, kind, text, level, at_s if 0.0 <= s.now_s - at_s <= AROUND_S else s.now_s)
 
     def _complete(self, s: Snapshot) -> None:
         if not self._waiting:
@@ -248,33 +249,49 @@ class EventLog:
         self._waiting = still
 
 
-Watched = dict[str, tuple[Any, str, str, str]]
+Watched = dict[str, tuple[Any, str, str, str, float]]
 
 
 def _watched(s: Snapshot) -> Watched:
-    """What is compared from look to look, by name: value, kind, level and words for its change."""
+    """What is compared from look to look, by name: value, kind, level, words for its change, and when it was."""
     out: Watched = {}
     scalars, driven, guard = s.image.scalars[0], s.driven[0], s.guard[0]
     if s.seen_image:
         state, reason = word(sg.STATES, scalars["state"]), word(sg.SEQUENCE_REASONS, scalars["state_reason"])
-        out["state"] = (state, "state", "info", state + (f": {reason}" if reason else ""))
+        since_s = float(scalars["state_since_s"])
+        out["state"] = (state, "state", "info", state + (f": {reason}" if reason else ""), since_s)
     if s.seen_driven:
         for name, closed in contact_positions(s)[0].items():
-            out[name] = (closed, "contactor", "info", f"{name} {'closed' if closed else 'open'}")
+            at_s = math.nan if closed else float(driven["opened_time_s"])
+            out[name] = (closed, "contactor", "info", f"{name} {'closed' if closed else 'open'}", at_s)
         for name, given in enables(s).items():
             words = "given" if given else "not given any more"
-            out[f"{name}_enable"] = (given, "enable", "info" if given else "warning", f"enable of {name} {words}")
+            out[f"{name}_enable"] = (
+                given,
+                "enable",
+                "info" if given else "warning",
+                f"enable of {name} {words}",
+                math.nan,
+            )
         tripped = int(driven["trip_count"])
         why = word(ex.TRIP_REASONS, driven["trip_reason"])
-        out["trip"] = (tripped, "trip", "critical", f"contactors dropped: {why}" if driven["tripped"] else "")
-        out["tripped"] = (bool(driven["tripped"]), "trip", "info", "" if driven["tripped"] else "trip acknowledged")
+        text, at_s = f"contactors dropped: {why}", float(driven["trip_time_s"])
+        out["trip"] = (tripped, "trip", "critical", text if driven["tripped"] else "", at_s)
+        text = "" if driven["tripped"] else "trip acknowledged"
+        out["tripped"] = (bool(driven["tripped"]), "trip", "info", text, math.nan)
     if s.seen_guard:
         reason = word(ex.GUARD_REASONS, guard["reason"])
         text = f"guard withholds its enable: {reason}" if guard["reason"] else "guard gives its enable"
-        out["guard"] = (int(guard["reason"]), "guard", "warning" if guard["reason"] else "info", text)
+        out["guard"] = (int(guard["reason"]), "guard", "warning" if guard["reason"] else "info", text, math.nan)
     for role, record in s.health.items():
         pid = int(record["pid"][0])
         if pid > 0:
-            out[f"process {role}"] = (pid, "process", "warning", f"process {role} was started again (pid {pid})")
-    out["stopping"] = (bool(s.supervisor["stopping"][0]), "process", "info", "the BMS is being stopped")
+            out[f"process {role}"] = (
+                pid,
+                "process",
+                "warning",
+                f"process {role} was started again (pid {pid})",
+                math.nan,
+            )
+    out["stopping"] = (bool(s.supervisor["stopping"][0]), "process", "info", "the BMS is being stopped", math.nan)
     return out
