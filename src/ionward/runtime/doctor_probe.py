@@ -110,8 +110,8 @@ def virtual_machine(root: Path = ROOT) -> str:
     named = next((name for mark, name in known.items() if mark in described), "")
     kind = text_of(root / "sys/hypervisor/type") or text_of(root / "proc/device-tree/hypervisor/compatible")
     flagged = re.search(r"^flags\s*:.*\bhypervisor\b", text_of(root / "proc/cpuinfo"), re.MULTILINE)
-    if "amazon ec2" in described and not flagged:
-        return ""  # their bare-metal machines carry the same name
+    if ".metal" in product:
+        return ""  # a cloud's bare machine: its maker's name is that of the virtual ones
     if named or kind:
         return named or kind
     source = text_of(root / "sys/devices/system/clocksource/clocksource0/available_clocksource")
