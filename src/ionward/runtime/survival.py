@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +41,7 @@ from ionward.runtime.survival_record import (
     SURVIVING_CELL,
     SURVIVING_FAULT,
     VERSION,
+    Candidate,
     Floats,
     Integers,
     Pack,
@@ -154,13 +155,6 @@ def _lock(s: Any, m: Floats, command: Any) -> tuple[int, int]:
     if s["state"] == STATE_OPENING and m[SEQ.after] == STATE_FAULT and m[SEQ.why] != HOLD_FAULT:
         return 1, int(m[SEQ.why])
     return 0, 0
-
-
-class Candidate(NamedTuple):
-    """A copy that may be restored: where it stands, in words, and its bytes."""
-
-    label: str
-    data: bytes
 
 
 @dataclass

@@ -112,6 +112,13 @@ class Survived:
     faults: Floats
 
 
+class Candidate(NamedTuple):
+    """A copy that may be restored: where it stands, in words, and its bytes."""
+
+    label: str
+    data: bytes
+
+
 class Pack(NamedTuple):
     """Which battery a state belongs to: a fingerprint in two words, and the name for people."""
 
@@ -251,6 +258,11 @@ def _sensible(head: Any, cells: Floats, faults: Floats) -> Survived | Refusal:
         locked=bool(head["locked"]),
         **{field: head[field].item() for field in _PLAIN if field != "locked"},
     )
+
+
+def is_whole(words: Integers) -> bool:
+    """The checksum is right."""
+    return len(words) > HEAD_WORDS and bool(_checksum(words) == words[-1])
 
 
 def urgent_part(words: Integers) -> bytes:
