@@ -18,7 +18,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 _COMPILES = re.compile(rb"^from ionward\._compile import .*\b(?:njit|inlined)\b", re.MULTILINE)
 _IMPORTS = re.compile(
@@ -147,3 +147,25 @@ def _compiled(function: F, forceinline: bool) -> F:
             tuple(types.unliteral(a) for a in args), {name: types.unliteral(a) for name, a in kws.items()}
         )
     return cast(F, compiled)
+
+
+if jit_disabled:
+
+    def order_stores() -> None:
+        """Keep stores and loads before this from moving behind it. The interpreter does so anyway."""
+
+else:
+    from numba.extending import intrinsic
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def _fence(typing_context: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            builder.fence("seq_cst")
+            return context.get_dummy_value()
+
+        return types.void(), codegen
+
+    @inlined
+    def order_stores() -> None:
+        """Keep stores and loads before this from moving behind it, by the compiler or the processor."""
+        _fence()

@@ -19,7 +19,8 @@ from ionward.errors import UserError
 Figures = dict[str, float | None]
 
 # Part -> the file in `bench/` whose `figures()` measures it.
-PARTS = ("ekf", "tick", "twin")
+PARTS = ("ekf", "tick", "twin", "history")
+REACTION = "reaction"
 
 MEANING = {
     "ekf_ns_per_cell_96": ("EKF step, 96 cells", "ns per cell"),
@@ -56,14 +57,28 @@ def _load(part: str) -> Callable[[], Figures]:
 
 def bench(
     parts: Annotated[
-        list[str] | None, typer.Argument(help=f"Which parts: {', '.join(PARTS)}; all if left out.")
+        list[str] | None, typer.Argument(help=f"Which parts: {', '.join(PARTS)} (all if left out), or {REACTION}.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    cycle_ms: Annotated[float | None, typer.Option(help="Of `reaction`: the cycle, 1 or 10 (default).")] = None,
+    seconds: Annotated[float | None, typer.Option(min=1, help="Of `reaction`: how long (default 30).")] = None,
+    system: Annotated[Path | None, typer.Option(help="Of `reaction`: system file (default: the EV example).")] = None,
 ) -> None:
-    """Measure how fast this machine runs the BMS, beside named references in the same run."""
+    """Measure how fast this machine runs the BMS, beside named references in the same run.
+
+    `reaction`, by itself, measures the real processes: raw overcurrent sample in to contactor output.
+    """
     chosen = parts or list(PARTS)
+    if chosen == [REACTION]:
+        from ionward.cli.reaction import bench_reaction
+
+        bench_reaction(system, cycle_ms if cycle_ms is not None else 10.0, seconds or 30.0, as_json)
+        return
+    if cycle_ms is not None or seconds is not None or system is not None:
+        raise UserError("--cycle-ms, --seconds and --system belong to: ionward bench reaction")
     if unknown := [p for p in chosen if p not in PARTS]:
-        raise UserError(f"unknown benchmark '{unknown[0]}': choose from {', '.join(PARTS)}")
+        also = f"; '{REACTION}' is measured by itself" if unknown[0] == REACTION else ""
+        raise UserError(f"unknown benchmark '{unknown[0]}': choose from {', '.join(PARTS)}{also}")
     results: Figures = {}
     console = Console(stderr=True)
     for part in chosen:

@@ -23,11 +23,15 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "cells": ("cells", "cells_app"),
     "identify": ("identify", "identify_command"),
     "estimate": ("estimate", "estimate"),
+    "run": ("run", "run"),
     "simulate": ("simulate", "simulate"),
     "replay": ("recordings", "replay"),
     "export": ("recordings", "export"),
     "plot": ("recordings", "plot"),
     "faults": ("faults", "faults"),
+    "history": ("history", "history_app"),
+    "doctor": ("doctor", "doctor"),
+    "service": ("service", "service_app"),
     "demo": ("demo", "demo"),
     "warm-up": ("warmup", "warm_up"),
     "bench": ("bench", "bench"),
@@ -35,7 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 
 # Commands that run the tick.
-COMPILED = {"estimate", "simulate", "replay", "export", "plot", "demo"}
+COMPILED = {"run", "estimate", "simulate", "replay", "export", "plot", "demo"}
 
 
 class CompiledCommand(SpreadCommand):

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ionward.battery.system import System
 from ionward.control.outputs import output_size, output_words
 from ionward.control.tick import Memory, new_memory, tick
-from ionward.image.build import build_parameters, system_size
 from ionward.image.inputs import Raw, new_raw
 from ionward.image.layout import Image, Size, new_image
 from ionward.image.outputs import Outputs
 from ionward.image.parameters import Parameters
 from ionward.image.signals import CELL
+
+if TYPE_CHECKING:
+    from ionward.battery.system import System
 
 __all__ = ["OUTPUT_WORDS", "Bms", "output_size", "output_words"]
 
@@ -39,6 +40,9 @@ class Bms:
     @classmethod
     def of(cls, system: System) -> Bms:
         """The BMS of a described system."""
+        # A running BMS gets its parameters ready made: it need not load what reads descriptions.
+        from ionward.image.build import build_parameters, system_size
+
         return cls(build_parameters(system), system_size(system))
 
     def new_raw(self) -> Raw:

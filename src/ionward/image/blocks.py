@@ -147,6 +147,7 @@ class Block:
     def close(self) -> None:
         """Give the writer's place up. Views of the block stay valid: the mapping goes with the last of them."""
         if self._file >= 0:
+            fcntl.flock(self._file, fcntl.LOCK_UN)  # the mapping holds a copy of the descriptor, and with it the lock
             os.close(self._file)
             self._file = -1
 

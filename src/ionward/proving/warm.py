@@ -36,7 +36,7 @@ CAPTURE = "time_s,current_a,voltage_v\n" + "".join(f"{k / 100:.2f},-1.0,118.4\n"
 GROUPS: tuple[tuple[str, ...], ...] = (
     ("estimate, limit", "protection", "battery", "sequence, balance, cool"),
     ("tick", "recordings"),
-    ("simulation", "logs"),
+    ("simulation", "logs", "live"),
 )
 
 
@@ -166,6 +166,20 @@ def _logs(folder: Path) -> None:
     MeasuredRun(described, captures).run()
 
 
+def _live(folder: Path) -> None:
+    """One cycle of control on the blocks of a live folder, as its process attaches them."""
+    from dataclasses import replace
+
+    from ionward.proving.live import prepare_twin
+    from ionward.proving.scenario import built_in_scenario
+    from ionward.runtime.control import Control
+    from ionward.runtime.supervisor import write_live_folder
+
+    prepared = prepare_twin(_described(folder), built_in_scenario("ev"), repeat=False)
+    write_live_folder(folder, replace(prepared.plan, state_dir=str(folder)), prepared.parameters)
+    Control(folder, prepared.plan).step(0.0)
+
+
 def _job(name: str) -> None:
     with tempfile.TemporaryDirectory(prefix="ionward-") as made:
         folder = Path(made)
@@ -181,6 +195,8 @@ def _job(name: str) -> None:
             _loops(folder)
         elif name == "logs":
             _logs(folder)
+        elif name == "live":
+            _live(folder)
         else:
             groups = {
                 "estimate, limit": ("estimate", "limit"),

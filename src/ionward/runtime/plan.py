@@ -15,6 +15,7 @@ from ionward.image.layout import Size
 
 PLAN_FILE = "plan.json"
 PARAMETERS_FILE = "parameters.npz"
+PLANT_FILE = "plant.npz"
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class Plan:
 
     `system` is the complete description (`System.as_dict`), `guard` the guard's own table, `source` what the samples
     come from in words, `scenario` and `captures` files that the driver's process reads, `roles` the processes.
-    `restored` and `refused` say in words what became of the state of an earlier run.
+    `timeline` is what the vehicle and the world do in a scenario, in order: `at_s`, `kind` (command, inject or end) and
+    its values; `scenario_s` its length, after which it begins again where `repeat` is set.
     """
 
     name: str
@@ -35,7 +37,9 @@ class Plan:
     simulated: bool = True
     driver: str = "twin"  # twin, captures or rig
     scenario: str = ""
+    scenario_s: float = 0.0
     repeat: bool = True
+    timeline: tuple[dict[str, Any], ...] = ()
     captures: tuple[str, ...] = ()
     mapping: tuple[str, ...] = ()
     seed: int = 1
@@ -73,7 +77,7 @@ def load_plan(live_folder: Path | str) -> Plan:
     """
     values = json.loads((Path(live_folder) / PLAN_FILE).read_text(encoding="utf-8"))
     values["size"] = Size(*(int(n) for n in values["size"]))
-    for name in ("captures", "mapping", "roles", "notes"):
+    for name in ("captures", "mapping", "roles", "notes", "timeline"):
         values[name] = tuple(values[name])
     return Plan(**values)
 

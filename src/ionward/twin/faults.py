@@ -14,7 +14,6 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from ionward.battery.problems import did_you_mean
 from ionward.errors import UserError
 from ionward.image.inputs import CHANNEL
 from ionward.twin import cells as electric
@@ -173,6 +172,8 @@ def problem_of(plant: Plant, name: str, place: Place, value: float | None) -> st
     """What is wrong with this fault for this plant, in one line; None when it can be injected."""
     fault = FAULTS_BY_NAME.get(name)
     if fault is None:
+        from ionward.battery.problems import did_you_mean  # loads much that a running driver does not need
+
         return f"unknown fault '{name}'; {did_you_mean(name, FAULTS_BY_NAME)}"
     wrong_place = _place_problem(plant, fault, place)
     if wrong_place:

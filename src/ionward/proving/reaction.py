@@ -1,0 +1,174 @@
+"""Reaction time through the real processes: raw overcurrent sample in, contactor coils off.
+
+A test rig (`runtime.rig`) stands where the battery would be; driver, control and guard are the processes of a run.
+Beside it runs a bare sleeper: a process that only sleeps to the next period, without any rights.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ionward.battery.system import System
+from ionward.errors import UserError
+from ionward.image.blocks import Block
+from ionward.image.build import build_parameters
+from ionward.image.exchange import HEALTH_RECORD
+from ionward.image.fault_levels import resolved_levels
+from ionward.image.faults import BY_ID
+from ionward.proving.live import live_plan
+from ionward.runtime import sleeper as bare
+from ionward.runtime.plan import live_root
+from ionward.runtime.rig import RIG_BLOCK, RIG_SLOTS
+from ionward.runtime.role import PERMITTED, bin_end_s, health_block
+from ionward.runtime.sleeper import Lateness
+from ionward.runtime.supervisor import Supervisor, make_live_folder, write_live_folder
+
+ROLES = ("io", "control", "guard")
+START_WAIT_S = 60.0
+LOOK_S = 0.05
+
+
+@dataclass
+class Reaction:
+    """What was measured. Reactions in seconds, one for each trial; infinite where none came."""
+
+    reactions_s: np.ndarray[tuple[int], np.dtype[np.float64]]
+    debounce_s: float
+    cycle_s: float
+    fifo: bool
+    health: dict[str, dict[str, float]]
+    bare_sleeper: Lateness | None
+    seconds: float
+
+    def as_json(self) -> dict[str, Any]:
+        """The object of `ionward bench reaction --json`."""
+        ms = 1000.0 * np.sort(self.reactions_s)
+
+        def quantile(q: float) -> float | None:
+            value = float(ms[min(math.ceil(q * len(ms)) - 1, len(ms) - 1)]) if len(ms) else math.inf
+            return round(value, 3) if math.isfinite(value) else None
+
+        return {
+            "p50_ms": quantile(0.5),
+            "p99_ms": quantile(0.99),
+            "p999_ms": quantile(0.999),
+            "max_ms": quantile(1.0),
+            "n": len(ms),
+            "missed": int(np.isinf(ms).sum()),
+            "debounce_ms": round(1000.0 * self.debounce_s, 3),
+            "cycle_ms": 1000.0 * self.cycle_s,
+            "fifo": self.fifo,
+            "seconds": self.seconds,
+            "bare_sleeper_max_ms": None if self.bare_sleeper is None else round(self.bare_sleeper.max_ms, 3),
+            "bare_sleeper": None if self.bare_sleeper is None else asdict(self.bare_sleeper),
+            "processes": self.health,
+        }
+
+
+def measure_reaction(
+    system: System, cycle_s: float, seconds: float, progress: Callable[[float, int], None] = lambda _s, _n: None
+) -> Reaction:
+    """Run the rig for some seconds.
+
+    Args:
+        system: the pack whose ladder, sizes and limits count.
+        cycle_s: the cycle, instead of the pack's own.
+        seconds: how long to measure.
+        progress: hears seconds and trials so far.
+
+    Raises:
+        UserError: the processes do not come up.
+    """
+    cycle = system.cycle.model_copy(update={"period_s": cycle_s, **_stretched(system, cycle_s)})
+    system = system.model_copy(update={"cycle": cycle})
+    root = live_root()
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=root) as made:
+        folder = Path(made)
+        make_live_folder(folder)
+        supervisor = Supervisor(folder, folder / "log")
+        try:
+            supervisor.start(["control"])
+            supervisor.start(["io"])
+            plan = replace(
+                live_plan(system), state_dir=str(folder / "state"), driver="rig", simulated=False, roles=ROLES
+            )
+            Block.create(folder / RIG_BLOCK, RIG_SLOTS, 1)
+            write_live_folder(folder, plan, build_parameters(system))
+            supervisor.start(["guard"])
+            return _measure(supervisor, folder, system, seconds, progress)
+        finally:
+            supervisor.end()
+
+
+def _stretched(system: System, cycle_s: float) -> dict[str, int]:
+    """The slow stages keep their pace in seconds."""
+    own = system.cycle
+    ratio = own.period_s / cycle_s
+    return {
+        "estimate_every": max(1, round(own.estimate_every * ratio)),
+        "slow_every": max(3, round(own.slow_every * ratio)),
+    }
+
+
+def _measure(
+    supervisor: Supervisor, folder: Path, system: System, seconds: float, progress: Callable[[float, int], None]
+) -> Reaction:
+    block = Block.reader(folder / RIG_BLOCK)
+    _await_first(supervisor, block)
+    first, began_s = block.count, time.monotonic()
+    sleeper = bare.start(1000.0 * system.cycle.period_s, seconds)
+    while (elapsed_s := time.monotonic() - began_s) < seconds:
+        supervisor.step(time.monotonic())
+        progress(elapsed_s, block.count - first)
+        time.sleep(LOOK_S)
+    last = min(block.count, first + RIG_SLOTS)
+    value = np.zeros(1)
+    values = [float(value[0]) for number in range(first + 1, last + 1) if block.read(number, value)]
+    health = {role: _health(folder, role) for role in ROLES}
+    level = resolved_levels(BY_ID["discharge_overcurrent_pulse"], system)[3]
+    assert level is not None
+    debounce_s = max(level.delay_s, (level.delay_samples - 1) * system.cycle.period_s)
+    fifo = all(h["fifo"] == PERMITTED for h in health.values())
+    return Reaction(
+        reactions_s=np.array(values),
+        debounce_s=debounce_s,
+        cycle_s=system.cycle.period_s,
+        fifo=fifo,
+        health=health,
+        bare_sleeper=bare.collect(sleeper, seconds),
+        seconds=round(elapsed_s, 1),
+    )
+
+
+def _await_first(supervisor: Supervisor, block: Block) -> None:
+    until_s = time.monotonic() + START_WAIT_S
+    while block.count == 0:
+        supervisor.step(time.monotonic())
+        if supervisor.messages or time.monotonic() > until_s:
+            why = supervisor.messages[-1] if supervisor.messages else "no contactor was closed"
+            raise UserError(f"the test rig does not come up: {why}")
+        time.sleep(LOOK_S)
+
+
+def _health(folder: Path, role: str) -> dict[str, float]:
+    """Cycles, overruns and lateness of one process."""
+    record = np.zeros(1, HEALTH_RECORD)
+    Block.reader(folder / health_block(role)).latest(record.view(np.int64))
+    h = record[0]
+    out = {name: int(h[name]) for name in ("cycles", "overruns_own", "overruns_late", "fifo")}
+    out |= {f"{name}_ms": round(1000.0 * float(h[f"{name}_s"]), 3) for name in ("lateness_max", "cycle_max")}
+    for q in (0.5, 0.99, 0.999):
+        for kind in ("late", "took"):
+            counts = np.array([h[f"{kind}_{k}"] for k in range(48)])
+            at = int(np.searchsorted(np.cumsum(counts), q * counts.sum()))
+            out[f"{kind}_p{1000 * q:g}_ms"] = round(1000.0 * bin_end_s(min(at, 47)), 3)
+    return out

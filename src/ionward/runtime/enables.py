@@ -1,0 +1,125 @@
+"""Where contactors are driven: only while two enables keep being renewed. Each one expires by itself.
+
+Pure: records and times in, coils out. Whoever owns the coil drivers steps it in each of its cycles and does what it
+says. A stop while coils were energised is a *trip*: it holds until a person acknowledges after it, and both enables
+are back.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+from ionward.image.exchange import (
+    TRIP_CONTROL_EXPIRED,
+    TRIP_GUARD_EXPIRED,
+    TRIP_GUARD_WITHDREW,
+    TRIP_NONE,
+    TRIP_STOOD,
+    TRIP_SUPERVISOR,
+)
+
+# Default: control or guard dead, and the contactors open within 100 ms with the driver's cycle and their own release.
+EXPIRY_S = 0.05
+EXPIRY_CYCLES = 3
+
+
+def default_expiry_s(cycle_s: float) -> float:
+    """How long an enable lasts without being renewed."""
+    return max(EXPIRY_S, EXPIRY_CYCLES * cycle_s)
+
+
+class Coils(NamedTuple):
+    """What is driven in this cycle. The rest of the wishes (cooling, bleeding) counts only while `obeyed`."""
+
+    main_positive: bool
+    main_negative: bool
+    precharge: bool
+    pyrofuse: bool
+    obeyed: bool
+
+    @property
+    def closed(self) -> bool:
+        """Some coil is energised."""
+        return self.main_positive or self.main_negative or self.precharge
+
+
+ALL_OPEN = Coils(False, False, False, False, False)
+
+
+class Enables:
+    """Both enables, the trip, and when coils were switched off last."""
+
+    def __init__(self, expiry_s: float) -> None:
+        self.expiry_s = expiry_s
+        self.tripped = False
+        self.trip_reason = TRIP_NONE
+        self.trip_count = 0
+        self.trip_time_s = math.nan
+        self.opened_time_s = math.nan
+        self.control_fresh = False
+        self.guard_fresh = False
+        self.coils = ALL_OPEN
+        self._last_s = math.nan
+
+    def step(self, now_s: float, control: Any, guard: Any, alive: bool = True) -> Coils:
+        """What to drive now.
+
+        Args:
+            now_s: time of this cycle.
+            control: newest record of control (`CONTROL_RECORD`), with time 0 where there is none.
+            guard: newest record of the guard (`GUARD_RECORD`).
+            alive: False when the supervisor has gone: everything opens.
+        """
+        self.control_fresh = self._is_fresh(now_s, control["time_s"])
+        guard_heard = self._is_fresh(now_s, guard["time_s"])
+        self.guard_fresh = guard_heard and guard["enable"] == 1
+        stood = now_s - self._last_s > self.expiry_s
+        self._last_s = now_s
+        if self.tripped and self._acknowledged(control) and not stood:
+            self.tripped = False
+        reason = TRIP_NONE
+        if not alive:
+            reason = TRIP_SUPERVISOR
+        elif stood:
+            reason = TRIP_STOOD
+        elif not self.control_fresh:
+            reason = TRIP_CONTROL_EXPIRED
+        elif not self.guard_fresh:
+            reason = TRIP_GUARD_WITHDREW if guard_heard else TRIP_GUARD_EXPIRED
+        if reason != TRIP_NONE and self.coils.closed:
+            self.tripped, self.trip_reason, self.trip_time_s = True, reason, now_s
+            self.trip_count += 1
+        may_close = reason == TRIP_NONE and not self.tripped
+        coils = ALL_OPEN
+        if self.control_fresh and alive:
+            # The pyrofuse needs no enable of the guard: it can only ever disconnect.
+            coils = Coils(
+                may_close and bool(control["main_positive"] == 1),
+                may_close and bool(control["main_negative"] == 1),
+                may_close and bool(control["precharge"] == 1),
+                bool(control["pyrofuse"] == 1),
+                True,
+            )
+        if self.coils.closed and not coils.closed:
+            self.opened_time_s = now_s
+        self.coils = coils
+        return coils
+
+    def _is_fresh(self, now_s: float, time_s: float) -> bool:
+        """Renewed within the expiry; a time in the future by more than that is as wrong as an old one."""
+        return bool(abs(now_s - time_s) <= self.expiry_s)
+
+    def _acknowledged(self, control: Any) -> bool:
+        """A person has acknowledged after the trip, and both enables are there again."""
+        return bool(self.control_fresh and self.guard_fresh and control["acknowledged_s"] > self.trip_time_s)
+
+    def write(self, record: Any) -> None:
+        """Put coils, enables and the trip into the driver's record (`DRIVEN_RECORD`, one row)."""
+        coils = self.coils
+        record["main_positive"], record["main_negative"] = coils.main_positive, coils.main_negative
+        record["precharge"], record["pyrofuse"] = coils.precharge, coils.pyrofuse
+        record["control_enable"], record["guard_enable"] = self.control_fresh, self.guard_fresh
+        record["tripped"], record["trip_reason"] = self.tripped, self.trip_reason
+        record["trip_count"], record["trip_time_s"] = self.trip_count, self.trip_time_s
+        record["opened_time_s"] = self.opened_time_s

@@ -1,0 +1,112 @@
+"""A test rig behind the driver's ports: an ideal pack that answers at once, and a clock on every reaction.
+
+For `ionward bench reaction`: over and over it lets the pack connect, gives an overcurrent sample, and takes the time
+until the coils are switched off. Everything between is real: the blocks, control with its tick, and the guard.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ionward.image.blocks import Block
+from ionward.image.inputs import CHANNEL, RAW, Raw
+from ionward.image.signals import STATE_CONNECTED, STATE_STANDBY
+from ionward.runtime.enables import Coils
+from ionward.runtime.plan import Plan
+
+Array = npt.NDArray[np.float64]
+
+RIG_BLOCK = "rig.block"
+RIG_SLOTS = 1 << 16
+CELL_V, CELL_C = 3.7, 25.0
+SETTLE_S = (0.02, 0.08)  # connected for so long before the next trial, at random against the cycle
+LOST_S = 5.0  # a reaction that does not come within this counts as infinite
+CONNECTING, WAITING, TRIAL, ACKNOWLEDGE, WITHDRAW = range(5)
+
+
+class RigDevices:
+    """An ideal pack. Reactions in seconds go to `rig.block`, one in each slot."""
+
+    def __init__(self, folder: Path, plan: Plan) -> None:
+        limits = plan.system["limits"]
+        # Beyond what opens at once (1.5 times the pulse rating), short of a short circuit (twice).
+        self._overcurrent_a = -1.7 * float(limits["discharge_current_pulse_a"])
+        self._pack_v = CELL_V * plan.size.cells
+        self._block = Block.writer(folder / RIG_BLOCK)
+        self._result = np.zeros(1)
+        self._random = random.Random(plan.seed)
+        self._phase, self._since_s, self._until_s = CONNECTING, -math.inf, 0.0
+        self._coils: Coils | None = None
+        self._state = -1
+        self._acknowledged = 0
+        self._connect = 1
+
+    def write(self, now_s: float, coils: Coils, control: Any, bleed: Array) -> None:
+        """Take the coils, and the time when they are switched off in a trial."""
+        self._coils, self._state = coils, int(control["state"])
+        if self._phase == TRIAL and (not coils.closed or now_s - self._since_s > LOST_S):
+            self._result[0] = math.inf if coils.closed else now_s - self._since_s
+            self._block.publish(self._result)
+            self._go(ACKNOWLEDGE, now_s)
+
+    def _go(self, phase: int, now_s: float) -> None:
+        self._phase, self._since_s = phase, now_s
+
+    def read(self, now_s: float, raw: Raw) -> None:
+        """Samples of this moment, and the next step of the course of events."""
+        self._step(now_s)
+        raw.clock["time_s"] = now_s
+        raw.cells[RAW.value] = CELL_V
+        # Noise of one digit, or the sensors would count as frozen.
+        raw.cells[RAW.value] += 0.0001 * self._random.getrandbits(1)
+        raw.temperatures[RAW.value] = CELL_C + 0.01 * self._random.getrandbits(1)
+        channels = raw.channels[RAW.value]
+        idle_a = 0.01 * self._random.getrandbits(1)
+        channels[CHANNEL.current_a] = self._overcurrent_a if self._phase == TRIAL else idle_a
+        channels[CHANNEL.current_redundant_a] = channels[CHANNEL.current_a]
+        # The bus stands at the pack's voltage: no precharge, so that a round is short.
+        channels[CHANNEL.pack_voltage_v] = channels[CHANNEL.bus_voltage_v] = self._pack_v
+        channels[CHANNEL.insulation_ohm] = 5e6
+        channels[[CHANNEL.coolant_inlet_c, CHANNEL.coolant_outlet_c, CHANNEL.ambient_c]] = CELL_C
+        channels[CHANNEL.hvil_closed], channels[CHANNEL.crash] = 1.0, 0.0
+        coils = self._coils
+        if coils is not None:
+            channels[CHANNEL.main_positive_closed] = coils.main_positive
+            channels[CHANNEL.main_negative_closed] = coils.main_negative
+            channels[CHANNEL.precharge_closed] = coils.precharge
+        for block in (raw.channels, raw.cells, raw.temperatures):
+            block[RAW.time_s] = now_s
+
+    def _step(self, now_s: float) -> None:
+        if self._phase == CONNECTING and self._state == STATE_CONNECTED:
+            self._go(WAITING, now_s)
+            self._until_s = now_s + self._random.uniform(*SETTLE_S)
+        elif self._phase == WAITING and now_s >= self._until_s:
+            self._go(TRIAL, now_s)
+        elif self._phase == ACKNOWLEDGE and now_s - self._since_s > 0.05:
+            self._acknowledged += 1
+            self._connect = 0
+            self._go(WITHDRAW, now_s)
+        elif self._phase == WITHDRAW:
+            if self._state == STATE_STANDBY:
+                self._connect = 1
+                self._go(CONNECTING, now_s)
+            elif now_s - self._since_s > 0.1:  # the fault stood still: acknowledge again
+                self._go(ACKNOWLEDGE, now_s)
+
+    def tell(self, driven: Any) -> None:
+        """The rig is vehicle and operator too."""
+        driven["vehicle_connect"], driven["vehicle_acknowledge"] = self._connect, self._acknowledged
+        driven["vehicle_balancing"] = 1
+        driven["vehicle_charge_factor"] = driven["vehicle_discharge_factor"] = 1.0
+        driven["scenario_s"], driven["fuse_blown"] = math.nan, 0
+
+    def inject(self, fault: str, place: int | str | None, value: float | None, end: bool) -> bool:
+        """Nothing can be injected here."""
+        return False

@@ -1,0 +1,242 @@
+"""The supervisor: makes the live folder, starts the processes, starts a dead one again, and ends them in order.
+
+It watches and never touches what is driven: while it is gone or frozen the others carry on, until the kernel tells
+them that their parent has died.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ionward.control.bms import Bms
+from ionward.errors import UserError
+from ionward.image.blocks import Block, words_of
+from ionward.image.exchange import (
+    COMMAND_MESSAGE_RECORD,
+    DRIVEN_RECORD,
+    GUARD_RECORD,
+    INJECTION_RECORD,
+    SUPERVISOR_RECORD,
+)
+from ionward.image.parameters import Parameters
+from ionward.runtime import survival
+from ionward.runtime.battery_file import BATTERY_FILE
+from ionward.runtime.cycle import control_words, image_block_words, io_words, supervisor_words
+from ionward.runtime.plan import PARAMETERS_FILE, PLAN_FILE, PLANT_FILE, Plan
+from ionward.runtime.recorder_record import RECORDER_RECORD
+from ionward.runtime.ring import checkpoint_words, ring_slots, ring_words
+from ionward.runtime.role import HEALTH_SLOTS, health_block, health_words
+
+# What each role is started as.
+MODULES: dict[str, tuple[str, ...]] = {
+    "plant": ("ionward.runtime.driver",),
+    "io": ("ionward.runtime.driver",),
+    "control": ("ionward.runtime.control",),
+    "guard": ("ionward.runtime.guard",),
+    "recorder": ("ionward.runtime.recorder",),
+    "services": ("ionward.cli.services",),
+}
+NAMED = ("plant", "io")  # roles whose module must be told which one it is
+ALL_ROLES = ("plant", "io", "control", "guard", "recorder", "services")
+# Ends first what nothing depends on; the driver last, with everything open.
+ENDING = ("services", "control", "recorder", "guard", "plant", "io")
+KEPT = ("survival.block", BATTERY_FILE, BATTERY_FILE + ".of")
+PREVIOUS = "survival.previous"
+RESTARTS_MAX, RESTARTS_WINDOW_S = 10, 60.0
+RESTART_WAIT_S = {"services": 1.0, "recorder": 0.5}
+OPEN_WAIT_S = 8.0  # opening in order waits three seconds for the current, and proof takes some more
+END_WAIT_S = 3.0
+
+
+def make_live_folder(folder: Path) -> None:
+    """Make the live folder, private to this user, and clear it of an earlier run but for what must survive.
+
+    Raises:
+        UserError: it cannot be made, or belongs to somebody else.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if folder.stat().st_uid != os.getuid() or folder.parent.stat().st_uid != os.getuid():
+            raise UserError(f"{folder}: belongs to another user; remove it")
+        if (folder / "survival.block").exists():
+            (folder / "survival.block").replace(folder / PREVIOUS)
+        for path in folder.iterdir():
+            if path.name not in (*KEPT, PREVIOUS):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    except OSError as error:
+        raise UserError(f"{folder}: the live folder cannot be made: {error.strerror}; check /dev/shm") from None
+
+
+def write_live_folder(folder: Path, plan: Plan, parameters: Parameters) -> None:
+    """Everything the processes wait for; the plan comes last."""
+    np.savez(folder / PARAMETERS_FILE, **parameters._asdict())
+    size = plan.size
+    bms = Bms(parameters, size)
+    shapes = {
+        "io": (8, io_words(size)),
+        "control": (8, control_words(size)),
+        "image": (4, image_block_words(bms.image)),
+        "guard": (8, words_of(GUARD_RECORD)),
+        "commands": (64, words_of(COMMAND_MESSAGE_RECORD)),
+        "injections": (16, words_of(INJECTION_RECORD)),
+        "supervisor": (2, supervisor_words()),
+        "ring": (ring_slots(plan.cycle_s, size), ring_words(size)),
+        "checkpoint": (2, checkpoint_words(len(bms.snapshot()))),
+        "survival": (2, len(survival.new_words(size))),
+        "recorder": (2, words_of(RECORDER_RECORD)),
+    }
+    for name, (slots, words) in shapes.items():
+        Block.create(folder / f"{name}.block", slots, words)
+    for role in ALL_ROLES:
+        Block.create(folder / health_block(role), HEALTH_SLOTS, health_words())
+    plan.save(folder)
+
+
+@dataclass
+class Child:
+    """One process of the BMS, and when it was started again lately."""
+
+    role: str
+    process: subprocess.Popen[bytes] | None = None
+    restarts: int = 0
+    due_s: float = 0.0
+    recent_s: deque[float] = field(default_factory=deque)
+    given_up: bool = False
+
+
+class Supervisor:
+    """Starts, watches and ends the processes of one live folder."""
+
+    def __init__(self, folder: Path, log_folder: Path) -> None:
+        self.folder, self._log_folder = folder, log_folder
+        self.children: dict[str, Child] = {}
+        self.messages: deque[str] = deque(maxlen=100)
+        self._block: Block | None = None
+        self._record = np.zeros(1, SUPERVISOR_RECORD)
+
+    def start(self, roles: Sequence[str]) -> None:
+        """Start processes. Those started before the plan is written load what they need and wait for it."""
+        for role in roles:
+            child = self.children.setdefault(role, Child(role))
+            self._spawn(child)
+
+    def _spawn(self, child: Child) -> None:
+        arguments = [sys.executable, "-m", *MODULES[child.role], str(self.folder)]
+        if child.role in NAMED:
+            arguments.append(child.role)
+        environment = os.environ | {"IONWARD_SUPERVISOR": str(os.getpid()), "OPENBLAS_NUM_THREADS": "1"}
+        self._log_folder.mkdir(parents=True, exist_ok=True)
+        with (self._log_folder / f"{child.role}.log").open("ab") as log:
+            child.process = subprocess.Popen(
+                arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
+            )
+
+    def step(self, now_s: float, stopping: bool = False) -> None:
+        """Look at all processes once, start dead ones again, and tell that this process is there."""
+        if self._block is None and (self.folder / PLAN_FILE).exists():
+            self._block = Block.writer(self.folder / "supervisor.block")
+        if self._block is not None:
+            self._record["time_s"], self._record["stopping"] = now_s, stopping
+            self._block.publish(self._record.view(np.int64))
+        for child in self.children.values():
+            self._look(child, now_s, stopping)
+
+    def _look(self, child: Child, now_s: float, stopping: bool) -> None:
+        if child.process is not None:
+            code = child.process.poll()
+            if code is None:
+                return
+            child.process = None
+            if stopping:
+                return
+            child.recent_s.append(now_s)
+            while child.recent_s and now_s - child.recent_s[0] > RESTARTS_WINDOW_S:
+                child.recent_s.popleft()
+            child.given_up = len(child.recent_s) > RESTARTS_MAX
+            child.due_s = now_s + RESTART_WAIT_S.get(child.role, 0.0)
+            again = "given up after too many" if child.given_up else "started again"
+            self.messages.append(f"{child.role} ended ({_ending(code)}), {again}{self._last_words(child.role)}")
+        if not child.given_up and not stopping and now_s >= child.due_s:
+            child.restarts += 1
+            self._spawn(child)
+
+    def _last_words(self, role: str) -> str:
+        """The last line that a process wrote before it ended."""
+        try:
+            text = (self._log_folder / f"{role}.log").read_text(errors="replace").strip()
+        except OSError:
+            return ""
+        return f": {text.splitlines()[-1]}" if text else ""
+
+    @property
+    def hopeless(self) -> list[str]:
+        """Roles that end again and again; without the driver, control or the guard there is nothing to supervise."""
+        return [c.role for c in self.children.values() if c.given_up]
+
+    def end(self) -> list[str]:
+        """Open the contactors in order, then end all processes; returns what did not go as it should, in words."""
+        troubles = []
+        if not self._wait_open():
+            troubles.append("the contactors were not seen to open in time: the driver drops them now")
+        for role in ENDING:
+            child = self.children.get(role)
+            if child is not None and child.process is not None:
+                child.process.send_signal(signal.SIGTERM)
+                try:
+                    child.process.wait(END_WAIT_S)
+                except subprocess.TimeoutExpired:
+                    troubles.append(f"{role} did not end when asked to, and was killed")
+                    child.process.kill()
+                    child.process.wait()
+                child.process = None
+        return troubles
+
+    def _wait_open(self) -> bool:
+        """Ask control to withdraw every wish, and wait until nothing is driven closed."""
+        if self._block is None:
+            return True
+        io = Block.reader(self.folder / "io.block")
+        words = np.zeros(io.words, np.int64)
+        until_s = time.monotonic() + OPEN_WAIT_S
+        while (now_s := time.monotonic()) < until_s:
+            self.step(now_s, stopping=True)
+            if not io.latest(words):
+                return True
+            driven = words[-words_of(DRIVEN_RECORD) :].view(DRIVEN_RECORD)[0]
+            if driven["main_positive"] + driven["main_negative"] + driven["precharge"] == 0:
+                return True
+            time.sleep(0.02)
+        return False
+
+    def kill(self) -> None:
+        """End everything at once."""
+        for child in self.children.values():
+            if child.process is not None:
+                child.process.kill()
+                child.process.wait()
+                child.process = None
+
+
+def _ending(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"signal {-code}"
+
+
+__all__ = [
+    "ALL_ROLES", "PLANT_FILE", "Child", "Supervisor", "make_live_folder", "write_live_folder",
+]  # fmt: skip
