@@ -30,6 +30,7 @@ from ionward.proving.scenario import built_in_scenario
 from ionward.runtime.live_blocks import image_words, raw_words
 from ionward.runtime.live_commands import END_ALL, injectable, place_of
 from ionward.runtime.plan import Plan
+from ionward.runtime.recorder_record import RECORDER_RECORD, RECORDER_RECORDING
 from ionward.twin.faults import Undo, problem_of
 from ionward.twin.rows import SET
 from ionward.twin.twin import Twin
@@ -80,6 +81,9 @@ class Livefeed:
         self.control = np.zeros(1, ex.CONTROL_RECORD)
         self.guard = np.zeros(1, ex.GUARD_RECORD)
         self.guard["place"], self.guard["value"] = -1, np.nan
+        self.recorder = np.zeros(1, RECORDER_RECORD)
+        self.recorder["state"], self.recorder["bytes_per_day"] = RECORDER_RECORDING, 2.1e9
+        self.recorder["disk_free_bytes"] = 50 * 2**30
         self.healths = {role: self._health(role) for role in ROLES}
         self._message = np.zeros(1, ex.COMMAND_MESSAGE_RECORD)
         self._injection = np.zeros(1, ex.INJECTION_RECORD)
@@ -100,6 +104,7 @@ class Livefeed:
             "commands": (64, words_of(ex.COMMAND_MESSAGE_RECORD)),
             "injections": (16, words_of(ex.INJECTION_RECORD)),
             "supervisor": (2, words_of(ex.SUPERVISOR_RECORD)),
+            "recorder": (2, words_of(RECORDER_RECORD)),
             **{f"health-{role}": (4, words_of(ex.HEALTH_RECORD)) for role in (*ROLES, "supervisor")},
         }
         for name, (slots, count) in words.items():
@@ -281,6 +286,11 @@ class Livefeed:
             guard["enable"], guard["reason"] = self.guard_reason == ex.GUARD_OK, self.guard_reason
             self.blocks["guard"].publish(guard.view(np.float64))
         self.blocks["supervisor"].publish(np.array([now_s, 0.0]))
+        if "recorder" not in self.frozen:
+            recorder = self.recorder
+            recorder["time_s"], recorder["state_copy_time_s"] = now_s, now_s - 0.2
+            recorder["recorded_ticks"] = self._ticks
+            self.blocks["recorder"].publish(recorder.view(np.float64))
         for role in ROLES:
             self._note_health(role, 0.0004)
 

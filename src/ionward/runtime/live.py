@@ -24,11 +24,11 @@ from ionward.runtime.live_blocks import Copies, Copy, image_over, raw_over, reco
 from ionward.runtime.live_cells import cell_view, cells_view, measurements_view
 from ionward.runtime.live_commands import Place
 from ionward.runtime.live_events import EventLog
-from ionward.runtime.live_processes import ProcessTable, histograms_view, processes_view
+from ionward.runtime.live_processes import ProcessTable, histograms_view, processes_view, recorder_view
 from ionward.runtime.live_snapshot import Snapshot, traits_of
 from ionward.runtime.live_state import guard_view, state_view
-from ionward.runtime.live_values import by_signal
 from ionward.runtime.plan import load_plan
+from ionward.runtime.recorder_record import RECORDER_RECORD
 
 Answer = tuple[bool, str]
 
@@ -81,9 +81,6 @@ class Live:
         self._guard["value"] = math.nan
         self._supervisor = record_over(copies.supervisor.data, ex.SUPERVISOR_RECORD)
         self._health = {role: record_over(copy.data, ex.HEALTH_RECORD) for role, copy in copies.health.items()}
-        recorder = getattr(ex, "RECORDER_RECORD", None)
-        self._recorder_type = recorder
-        self._recorder = Copy(folder / "recorder.block", words_of(recorder)) if recorder is not None else None
         self._table = ProcessTable()
         self._logged_s = -math.inf
         self._now_s = clock()
@@ -102,8 +99,6 @@ class Live:
         """Copy what is new; True when something was. Never raises; takes well below a millisecond."""
         self._now_s = now = self._clock() if now_s is None else now_s
         new = self._copies.refresh(now)
-        if self._recorder is not None:
-            new = self._recorder.refresh(now) or new
         if now - self._logged_s >= LOG_PERIOD_S or now < self._logged_s:
             self._logged_s = now
             self.events_log.look(self.snapshot())
@@ -214,17 +209,9 @@ class Live:
         return guard_view(self.snapshot())
 
     def recorder(self) -> dict[str, Any]:
-        """What the recorder says about itself, by the names of its record; `seen` False before it has."""
-        if self._recorder is None or self._recorder_type is None or self._recorder.count == 0:
-            return {"seen": False}
-        record = record_over(self._recorder.data, self._recorder_type)
-        values: dict[str, Any] = {"seen": True}
-        signals = {signal.name: signal for signal in getattr(ex, "RECORDER_SIGNALS", ())}
-        for name in self._recorder_type.names or ():
-            values[name] = by_signal(signals[name], record[name][0])
-        time_s = float(record["time_s"][0]) if "time_s" in values else math.nan
-        values["age_s"] = round(max(0.0, self._now_s - time_s), 3) if math.isfinite(time_s) else None
-        return values
+        """What the recorder says about itself: see `live_processes.recorder_view`."""
+        copy = self._copies.recorder
+        return recorder_view(record_over(copy.data, RECORDER_RECORD), copy.count > 0, self._now_s)
 
     def events(self, limit: int | None = 200, kind: str = "", since: int = 0) -> list[dict[str, Any]]:
         """What has happened, newest first."""

@@ -17,6 +17,7 @@ from ionward.image import exchange as ex
 from ionward.image.blocks import Block, BlockError, words_of
 from ionward.image.inputs import CHANNELS, CLOCK_RECORD, RAW_FIELDS, Raw, new_raw
 from ionward.image.layout import Image, Size, new_image
+from ionward.runtime.recorder_record import RECORDER_RECORD
 
 Array = npt.NDArray[np.float64]
 
@@ -143,10 +144,19 @@ class Copies:
         self.image = Copy(folder / "image.block", image_words(size))
         self.guard = Copy(folder / "guard.block", words_of(ex.GUARD_RECORD))
         self.supervisor = Copy(folder / "supervisor.block", words_of(ex.SUPERVISOR_RECORD))
+        self.recorder = Copy(folder / "recorder.block", words_of(RECORDER_RECORD))
         self.health = {
             role: Copy(folder / f"health-{role}.block", words_of(ex.HEALTH_RECORD)) for role in dict.fromkeys(roles)
         }
-        self.all = (self.io, self.control, self.image, self.guard, self.supervisor, *self.health.values())
+        self.all = (
+            self.io,
+            self.control,
+            self.image,
+            self.guard,
+            self.supervisor,
+            self.recorder,
+            *self.health.values(),
+        )
         self.raw_part = raw
 
     def refresh(self, now_s: float) -> bool:

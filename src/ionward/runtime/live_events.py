@@ -24,7 +24,7 @@ from ionward.image.inputs import CHANNEL
 from ionward.image.signals import EVENT, EVENT_SLOTS, FAULT, MEASURED
 from ionward.runtime.live_snapshot import Snapshot, contact_positions, enables
 from ionward.runtime.live_state import iso_time, reason_words
-from ionward.runtime.live_values import number, numbers, word
+from ionward.runtime.live_values import number, numbers, whole, word
 
 KEPT = 2000
 TRACE_PERIOD_S = 0.1
@@ -176,7 +176,7 @@ class EventLog:
         out = []
         for k, fault in enumerate(FAULTS):
             column = s.image.faults[:, k]
-            count = int(column[FAULT.count])
+            count = whole(column[FAULT.count], 0)
             if fault.id not in last and count == 0 and not column[FAULT.level] and not column[FAULT.latched_level]:
                 continue
             begun, ended = first.get(fault.id), last.get(fault.id)
@@ -190,7 +190,7 @@ class EventLog:
                     "count": count,
                     "first": iso_time(begun.wall_s) if begun else None,
                     "last": iso_time(ended.wall_s) if ended else None,
-                    "place": ended.place if ended else int(column[FAULT.place]),
+                    "place": ended.place if ended else whole(column[FAULT.place]),
                     "text": ended.text if ended else "",
                 }
             )
@@ -217,7 +217,11 @@ class EventLog:
         self._seen = count
         for n in range(first, count):
             row = s.image.events[:, n % EVENT_SLOTS]
-            known = describe(row)
+            try:
+                known = describe(row)
+            except (ValueError, IndexError, OverflowError):  # no event of this build
+                self.lost += 1
+                continue
             text = known["text"]
             value = float(row[EVENT.value])
             reason = reason_words(known["fault"], value) if known["level"] != "none" else ""

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from ionward.image import exchange as ex
 from ionward.runtime.live_snapshot import Snapshot
-from ionward.runtime.live_values import number, word
+from ionward.runtime.live_values import by_signal, number, word
+from ionward.runtime.recorder_record import RECORDER_SIGNALS
 
 HEALTH_STATES = ("starting", "running", "ending")
 # Upper ends of the histogram bins, in µs; below the first one there is half of it.
@@ -135,3 +136,16 @@ def histograms_view(s: Snapshot, role: str) -> dict[str, Any] | None:
         "took": histogram(record, "took").tolist(),
         "late": histogram(record, "late").tolist(),
     }
+
+
+def recorder_view(record: Any, seen: bool, now_s: float) -> dict[str, Any]:
+    """What the recorder says (RECORDER_RECORD, length 1), by the names of its record; `seen` False before it has."""
+    row = record[0]
+    view: dict[str, Any] = {"seen": seen, "state": RECORDER_SIGNALS[1].choices[0], "age_s": None}
+    if seen:
+        view |= {signal.name: by_signal(signal, row[signal.name]) for signal in RECORDER_SIGNALS}
+        view["age_s"] = number(max(0.0, now_s - float(row["time_s"])), 3)
+        copied_s = float(row["state_copy_time_s"])
+        # Older by the time since: the recorder itself may have stopped.
+        view["state_copy_age_s"] = number(max(0.0, now_s - copied_s), 3)
+    return view

@@ -15,7 +15,7 @@ from ionward.image.faults import FAULTS, Fault
 from ionward.image.inputs import CHANNEL
 from ionward.image.signals import CELL, EVENT, EVENT_SLOTS, FAULT, MEASURED, MODULE
 from ionward.runtime.live_snapshot import STALE_S, Snapshot, contact_positions, enables
-from ionward.runtime.live_values import number, word
+from ionward.runtime.live_values import number, whole, word
 
 NO_PLACE = -1
 
@@ -35,6 +35,7 @@ def state_view(s: Snapshot) -> dict[str, Any]:
         "simulated": s.plan.simulated,
         "source": s.plan.source,
         "time": iso_time(s.wall_s),
+        "notes": list(s.plan.notes),
         "uptime_s": number(s.now_s - s.plan.started_monotonic_s, 1),
         "state": word(sg.STATES, scalars["state"]),
         "state_since_s": _since(s, float(scalars["state_since_s"])),
@@ -69,7 +70,10 @@ def iso_time(wall_s: float | None) -> str | None:
     """Seconds since 1970 as ISO 8601 in UTC, to the millisecond."""
     if wall_s is None or not math.isfinite(wall_s):
         return None
-    return datetime.fromtimestamp(wall_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    try:
+        return datetime.fromtimestamp(wall_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    except (OverflowError, ValueError, OSError):
+        return None
 
 
 def _rounded(value: float | None) -> float | None:
@@ -216,7 +220,7 @@ def _bracket(value: Any, form: str, unit: str) -> str:
 def _fault_words(s: Snapshot, number_of: int) -> str:
     fault = FAULTS[number_of]
     column = s.image.faults[:, number_of]
-    details = _details(fault, int(column[FAULT.place]), float(column[FAULT.value]))
+    details = _details(fault, whole(column[FAULT.place]), float(column[FAULT.value]))
     return fault.name + (f" ({details})" if details else "")
 
 
@@ -229,23 +233,25 @@ def fault_list(s: Snapshot) -> list[dict[str, Any]]:
     present = np.flatnonzero((faults[FAULT.level] > 0) | (faults[FAULT.latched_level] > 0)).tolist()
     items = [_fault(s, k) for k in present]
     ranks = {name: rank for rank, name in enumerate(sg.LEVELS)}
-    return sorted(items, key=lambda f: (-ranks[f["level"]], f["since_s"] if f["since_s"] is not None else math.inf))
+    return sorted(
+        items, key=lambda f: (-ranks.get(f["level"], 0), f["since_s"] if f["since_s"] is not None else math.inf)
+    )
 
 
 def _fault(s: Snapshot, k: int) -> dict[str, Any]:
     fault, column = FAULTS[k], s.image.faults[:, k]
-    level, latched = int(column[FAULT.level]), int(column[FAULT.latched_level])
-    place, value = int(column[FAULT.place]), float(column[FAULT.value])
+    level, latched = whole(column[FAULT.level], 0), whole(column[FAULT.latched_level], 0)
+    place, value = whole(column[FAULT.place]), float(column[FAULT.value])
     raised_s = raised_at(s, k)
     details = _details(fault, place, value)
-    shown = level or latched
-    text = f"{fault.name}: {LEVEL_WORDS[sg.LEVELS[shown]]}" + (f" ({details})" if details else "")
+    shown = word(sg.LEVELS, level or latched)
+    text = f"{fault.name}: {LEVEL_WORDS.get(shown, shown)}" + (f" ({details})" if details else "")
     if not level:
         text = f"{fault.name}: over, waits to be acknowledged"
     return {
         "id": fault.id,
         "name": fault.name,
-        "level": sg.LEVELS[shown],
+        "level": shown,
         "active": level > 0,
         "latched": latched > 0,
         "place": place,
@@ -257,7 +263,7 @@ def _fault(s: Snapshot, k: int) -> dict[str, Any]:
         "action": fault.action,
         "since_s": _since(s, raised_s),
         "since": iso_time(s.wall_of(raised_s)),
-        "count": int(column[FAULT.count]),
+        "count": whole(column[FAULT.count], 0),
         "dtc": f"{fault.dtc:06X}",
     }
 

@@ -18,22 +18,28 @@ def number(value: Any, digits: int = 6) -> float | None:
 
 def numbers(values: Any, digits: int = 4) -> list[float | None]:
     """A row of rounded numbers, None where one is missing."""
-    out = np.round(values, digits).tolist()
-    if np.isfinite(values).all():
-        return out  # type: ignore[no-any-return]
-    return [v if math.isfinite(v) else None for v in out]
+    with np.errstate(over="ignore"):
+        rounded = np.round(values, digits)
+    if np.isfinite(rounded).all():
+        return rounded.tolist()  # type: ignore[no-any-return]
+    return [v if math.isfinite(v) else None for v in rounded.tolist()]
+
+
+def whole(value: Any, unknown: int = -1) -> int:
+    """A whole number; `unknown` where there is none."""
+    value = float(value)
+    return int(value) if math.isfinite(value) else unknown
 
 
 def word(choices: tuple[str, ...], value: Any) -> str:
     """The name of a state; the bare number where there is no such state."""
-    at = int(value)
+    at = whole(value)
     return choices[at] if 0 <= at < len(choices) else str(at)
 
 
 def words(choices: tuple[str, ...], values: Any) -> list[str]:
     """Names of a row of states; an unknown one (NaN) is the bare number."""
-    clean = np.where(np.isfinite(values), values, -1).astype(int).tolist()
-    return [choices[v] if 0 <= v < len(choices) else str(v) for v in clean]
+    return [word(choices, value) for value in values.tolist()]
 
 
 def by_signal(signal: Signal, value: Any) -> Any:
@@ -44,4 +50,4 @@ def by_signal(signal: Signal, value: Any) -> Any:
         return bool(value)
     if signal.choices:
         return word(signal.choices, value)
-    return int(value) if signal.kind == "i8" else number(value)
+    return whole(value) if signal.kind == "i8" else number(value)

@@ -1,0 +1,1 @@
+"""The world outside: what other programs read and command over a network."""
