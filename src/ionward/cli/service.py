@@ -65,6 +65,9 @@ def print_unit(
         raise UserError(f"--user '{user}': a user name has small letters, digits, - and _, and begins with a letter")
     if http:
         host_and_port(http)
+    for path in (state_dir, *([system] if system else [])):
+        if not str(path).isprintable() or "\\" in str(path):
+            raise UserError(f"{str(path)!r}: a unit cannot hold this path; take one without \\ and control characters")
     wanted = Service(
         command=ionward_command(), user=user, state_folder=str(state_dir.absolute()), http=http, priority=_priority()
     )
@@ -175,10 +178,11 @@ def _head(service: Service) -> tuple[str, ...]:
 
 
 def _unit_section(service: Service) -> tuple[str, ...]:
-    name = f" of {service.name}" if service.name else ""
+    plain = "".join(character if character.isprintable() else " " for character in service.name)
+    name = f" of {plain}" if plain else ""
     return (
         "[Unit]",
-        f"Description=Ionward, battery management system{name}".replace("%", "%%"),
+        f"Description=Ionward, battery management system{name}".replace("%", "%%").replace("\\", "/"),
         "# It waits for no network: cells must be watched without one.",
         "After=local-fs.target",
         "# Ten restarts in five minutes, then it stays down, with contactors open, and waits for a person.",

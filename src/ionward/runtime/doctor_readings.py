@@ -120,7 +120,7 @@ class Memory:
 class Software:
     """Interpreter and compiler. `numba_trouble` says why Numba cannot be used; `warm`: nothing is left to compile."""
 
-    python: tuple[int, int, int] = (0, 0, 0)
+    python: tuple[int, ...] = ()
     numba: str = ""
     numba_trouble: str = ""
     cache_folder: str = ""

@@ -220,9 +220,12 @@ def machine_check(processor: Processor) -> Check:
 
 def python_check(software: Software) -> Check:
     """Version of the interpreter."""
-    known = Check("python", SOFTWARE, "Python", ".".join(str(part) for part in software.python), GOOD)
-    if software.python[:2] >= PYTHON_MIN:
+    version = ".".join(str(part) for part in software.python)
+    known = Check("python", SOFTWARE, "Python", version or "not known", UNKNOWN)
+    if not version:
         return known
+    if software.python[:2] >= PYTHON_MIN:
+        return known.found(GOOD)
     return known.found(BAD, change=f"install Python {'.'.join(map(str, PYTHON_MIN))} or newer")
 
 

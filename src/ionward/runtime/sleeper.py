@@ -13,6 +13,7 @@ import math
 import subprocess
 import sys
 import time
+from array import array
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -67,15 +68,12 @@ def next_deadline_s(deadline_s: float, now_s: float, period_s: float) -> float:
     return deadline_s + (math.floor((now_s - deadline_s) / period_s) + 1) * period_s
 
 
-def sleep_loop(period_s: float, seconds: float) -> list[float]:
+def sleep_loop(period_s: float, seconds: float) -> Sequence[float]:
     """Sleep to one deadline after the other for so long, at least to one; returns how late each waking was (s)."""
     end_s = time.monotonic() + max(seconds, period_s)
     deadline_s = end_s - max(seconds, period_s) + period_s
-    lateness_s = [0.0] * (math.ceil(seconds / period_s) + 2)
+    lateness_s = array("d", bytes(8 * (math.ceil(seconds / period_s) + 2)))
     n = 0
-    gc.collect()
-    gc.freeze()
-    gc.disable()
     while deadline_s <= end_s and n < len(lateness_s):
         pause_s = deadline_s - time.monotonic()
         if pause_s > 0:
@@ -84,7 +82,6 @@ def sleep_loop(period_s: float, seconds: float) -> list[float]:
         lateness_s[n] = now_s - deadline_s
         n += 1
         deadline_s = next_deadline_s(deadline_s, now_s, period_s)
-    gc.enable()
     return lateness_s[:n]
 
 
@@ -160,4 +157,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    gc.disable()
     main()
