@@ -12,7 +12,7 @@ from ionward.image.inputs import CHANNEL_SIGNALS
 from ionward.image.signals import CELL, MEASURED, MODULE
 from ionward.runtime.live_snapshot import Snapshot
 from ionward.runtime.live_state import cell_summary
-from ionward.runtime.live_values import by_signal, number, numbers, words
+from ionward.runtime.live_values import by_signal, number, numbers, whole, words
 
 
 def cells_view(s: Snapshot) -> dict[str, Any]:
@@ -46,18 +46,17 @@ def cells_view(s: Snapshot) -> dict[str, Any]:
 def _soc_summary(s: Snapshot) -> dict[str, Any]:
     """Lowest and highest SOC, their difference and whose they are."""
     soc = s.image.cells[CELL.soc]
-    if not np.isfinite(soc).any():
-        return dict.fromkeys(("soc_min", "soc_max", "soc_mean", "soc_difference")) | {
-            "soc_min_cell": -1,
-            "soc_max_cell": -1,
-        }
-    lowest, highest = int(np.nanargmin(soc)), int(np.nanargmax(soc))
+    known = np.flatnonzero(np.isfinite(soc))
+    if not len(known):
+        nothing: dict[str, Any] = dict.fromkeys(("soc_min", "soc_max", "soc_mean", "soc_difference"))
+        return nothing | {"soc_min_cell": -1, "soc_max_cell": -1}
+    lowest, highest = int(known[np.argmin(soc[known])]), int(known[np.argmax(soc[known])])
     return {
         "soc_min": number(soc[lowest], 5),
         "soc_min_cell": lowest,
         "soc_max": number(soc[highest], 5),
         "soc_max_cell": highest,
-        "soc_mean": number(np.nanmean(soc), 5),
+        "soc_mean": number(soc[known].mean(), 5),
         "soc_difference": number(soc[highest] - soc[lowest], 5),
     }
 
@@ -98,7 +97,7 @@ def measurements_view(s: Snapshot) -> list[dict[str, Any]]:
     out = []
     for item, channel in enumerate(CHANNEL_SIGNALS):
         column = s.image.channels[:, item]
-        if int(column[MEASURED.quality]) == sg.NOT_FITTED:
+        if whole(column[MEASURED.quality]) == sg.NOT_FITTED:
             continue
         out.append(
             {
