@@ -165,7 +165,7 @@ def test_a_name_cannot_add_lines_of_its_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["8080", "host:", ":80", "host:0", "host:70000", "a b:80", "x:80\nUser=root", "::1:80"]
+    "text", ["http", "70000", "host:", ":80", "host:0", "host:70000", "a b:80", "x:80\nUser=root", "::1:80"]
 )
 def test_addresses_that_are_none(text: str) -> None:
     with pytest.raises(UserError, match="HOST:PORT"):
@@ -174,7 +174,12 @@ def test_addresses_that_are_none(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "found"),
-    [("127.0.0.1:8080", ("127.0.0.1", 8080)), ("[::1]:80", ("::1", 80)), ("bms.local:443", ("bms.local", 443))],
+    [
+        ("127.0.0.1:8080", ("127.0.0.1", 8080)),
+        ("[::1]:80", ("::1", 80)),
+        ("bms.local:443", ("bms.local", 443)),
+        ("8080", ("127.0.0.1", 8080)),
+    ],
 )
 def test_addresses(text: str, found: tuple[str, int]) -> None:
     assert host_and_port(text) == found

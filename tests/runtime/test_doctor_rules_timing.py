@@ -81,6 +81,7 @@ def test_a_loop_that_was_not_measured_limits() -> None:
     [
         ({"rights": replace(GOOD_MACHINE.rights, fifo=False)}, "SCHED_FIFO"),
         ({"processor": replace(GOOD_MACHINE.processor, quota_cores=1.5)}, "quota"),
+        ({"processor": replace(GOOD_MACHINE.processor, virtual="KVM", busy_share=0.9)}, "busy"),
         ({"processor": replace(GOOD_MACHINE.processor, virtual="KVM")}, "dedicated cores"),
         ({"processor": replace(GOOD_MACHINE.processor, governors=("ondemand",))}, "governor"),
         ({"timers": replace(GOOD_MACHINE.timers, preemption="full")}, "PREEMPT_RT"),

@@ -32,7 +32,7 @@ def doctor(
         float, typer.Option(min=0.5, max=3600, help="How long each of the two loops is measured.")
     ] = 4.0,
     state_dir: Annotated[
-        Path | None, typer.Option(help="State folder that the BMS will use; left out: that of a user's programs.")
+        Path | None, typer.Option(help="State folder that the BMS will use (default: in the user's state).")
     ] = None,
 ) -> None:
     """Say whether this machine is good enough to run the BMS, and what to change.
@@ -41,9 +41,11 @@ def doctor(
     wrong input.
     """
     from ionward.runtime.doctor import examine, profile_demands
+    from ionward.runtime.doctor_storage import default_state_folder
 
     demands = (_described(system),) if system else profile_demands()
-    examination = examine(_measured(seconds, state_dir, quiet=as_json), demands)
+    folder = state_dir or default_state_folder() / (system.stem if system else "")
+    examination = examine(_measured(seconds, folder, quiet=as_json), demands)
     if as_json:
         typer.echo(json.dumps(examination.as_json(), ensure_ascii=False, allow_nan=False))
     else:
@@ -59,9 +61,8 @@ def _described(system: Path) -> Demand:
     return system_demand(load_pack(system)[0])
 
 
-def _measured(seconds: float, state_dir: Path | None, quiet: bool) -> Readings:
+def _measured(seconds: float, folder: Path, quiet: bool) -> Readings:
     from ionward.runtime.doctor import measure
-    from ionward.runtime.doctor_storage import default_state_folder
 
     console = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(None), TimeRemainingColumn())
@@ -72,7 +73,7 @@ def _measured(seconds: float, state_dir: Path | None, quiet: bool) -> Readings:
         def report(what: str, share: float) -> None:
             progress.update(task, description=f"measuring {what}", completed=share)
 
-        return measure(state_dir or default_state_folder(), seconds, _is_warm(), report)
+        return measure(folder, seconds, _is_warm(), report)
 
 
 def _is_warm() -> bool | None:

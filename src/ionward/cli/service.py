@@ -105,12 +105,12 @@ def ionward_command() -> tuple[str, ...]:
 
 
 def host_and_port(text: str) -> tuple[str, int]:
-    """Split HOST:PORT; an IPv6 address stands in brackets.
+    """Split HOST:PORT, or PORT of loopback; an IPv6 address stands in brackets.
 
     Raises:
         UserError: it is not of this form.
     """
-    host, separator, port = text.rpartition(":")
+    host, separator, port = (text if ":" in text else f"{LOOPBACK[0]}:{text}").rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
     host = host.strip("[]") if bracketed else host
     plain = re.fullmatch(r"[0-9A-Za-z.:-]+" if bracketed else r"[0-9A-Za-z.-]+", host)

@@ -15,6 +15,7 @@ from ionward.runtime.sleeper import Lateness
 
 WAKE, TIME, RIGHTS = "Wake-up", "Time and cores", "Rights"
 WAKINGS_SURE = 300  # one late waking of fewer may be chance
+BUSY = 0.5  # of all cores while measuring: others were at work
 STEAL_LIMITED, STEAL_LIMITED_FAST = 0.05, 0.01
 FAST_CLOCK_SOURCES = {"tsc", "kvm-clock", "arch_sys_counter", "hyperv_clocksource_tsc_page", "hyperv_clocksource"}
 PREEMPTION_NAMES = {
@@ -96,6 +97,8 @@ def _wake_change(readings: Readings, demand: Demand) -> str:
         return "permit SCHED_FIFO first (see Rights), then measure again"
     if processor.quota_cores is not None:
         return "lift the CPU quota of this container first"
+    if (processor.busy_share or 0.0) > BUSY:
+        return "stop what else is busy here, then measure again"
     if processor.virtual:
         return "a virtual machine wakes when its host pleases; take own hardware, or dedicated cores from the host"
     if processor.governors and processor.governors != ("performance",):
