@@ -105,8 +105,8 @@ def _wake_change(readings: Readings, demand: Demand) -> str:
         return "set the CPU governor to performance, then measure again"
     if readings.timers.preemption != "rt":
         longer = "" if demand.fast else ", or choose a longer cycle"
-        return f"stop what else is busy here, use a PREEMPT_RT kernel, isolate a core (isolcpus=){longer}"
-    return "look for firmware interrupts and power saving (BIOS settings), isolate a core (isolcpus=)"
+        return f"stop what else is busy here, use a PREEMPT_RT kernel, keep other services off one core{longer}"
+    return "look for firmware interrupts and power saving (BIOS settings), keep other services off one core"
 
 
 def timer_check(timers: Timers, demand: Demand) -> Check:
