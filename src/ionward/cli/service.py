@@ -16,7 +16,9 @@ import typer
 import ionward
 from ionward.errors import UserError
 
-service_app = typer.Typer(no_args_is_help=True, help="Run the BMS as a service of this machine (systemd).")
+service_app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Run the BMS as a service of this machine (systemd)."
+)
 
 SYSTEM_FILE = "/etc/ionward/system.toml"
 STATE_FOLDER = "/var/lib/ionward"
