@@ -158,7 +158,7 @@ def notes(service: Service) -> list[str]:
         elif _below(path, ("/root",)) and service.user != "root":
             found.append(f"only root can reach the {what} {path}: put it elsewhere, such as /opt, /etc or /var/lib")
     if service.http and host_and_port(service.http)[0] not in LOOPBACK:
-        found.append(f"{service.http} can be reached from the network: the API asks for a token there")
+        found.append(f"{service.http} can be reached from the network: visitors need the token in {service.state_folder}/token")
     return found
 
 
