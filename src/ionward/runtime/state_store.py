@@ -207,7 +207,7 @@ class StateWriter:
         finally:
             os.close(file)
         if new:
-            _sync_folder(self.folder)
+            sync_folder(self.folder)
         self._next = 1 - self._next
 
 
@@ -219,7 +219,7 @@ def _sequence(path: Path) -> int:
     return -1 if isinstance(found, Refusal) else found.sequence
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Force the names in a folder to the disk."""
     file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
