@@ -1,0 +1,57 @@
+// What must be known on every page before anything else: stale data, trips, missing enables.
+
+import { ask, h, keyed, shape, text } from "./dom.js";
+import { Following } from "./link.js";
+
+export const LOST = {
+  key: "lost",
+  level: "critical",
+  title: "No connection to the BMS",
+  text: "What is shown here is the last that was heard. Treat the pack as live. Trying again …",
+  acknowledge: false,
+};
+
+export function showBanners(parent, banners) {
+  keyed(
+    parent,
+    banners,
+    (banner) => banner.key,
+    () => h("div", { class: "banner", role: "alert" }, h("span", { class: "mark" }), h("div", {}, h("strong"), h("span"))),
+    (element, banner) => {
+      if (element.dataset.level !== banner.level) {
+        element.dataset.level = banner.level;
+        element.firstChild.replaceChildren(shape(banner.level));
+      }
+      const [title, words] = element.children[1].children;
+      text(title, banner.title);
+      text(words, banner.text);
+      const button = element.children[2];
+      if (banner.acknowledge && !button) {
+        element.append(h("button", { class: "btn", type: "button", onclick: () => ask("acknowledge") }, "Acknowledge …"));
+      } else if (!banner.acknowledge && button) button.remove();
+    },
+  );
+}
+
+class Banners extends Following {
+  build() {
+    this.className = "banners";
+    this.setAttribute("aria-live", "assertive");
+  }
+
+  topic() {
+    return "banners";
+  }
+
+  silent(is) {
+    if (is) showBanners(this, [LOST]);
+    else if (this.last) this.show(this.last);
+  }
+
+  show(banners) {
+    this.last = banners;
+    showBanners(this, banners);
+  }
+}
+
+customElements.define("ion-banners", Banners);
