@@ -151,9 +151,10 @@ def test_any_path_comes_through_the_command_line(name: str) -> None:
 
 @given(plain)
 def test_any_state_folder_below_var_lib_is_made_by_systemd(name: str) -> None:
-    folder = f"/var/lib/{name.replace('/', '-').replace('.', '-')}"
+    folder = f"/var/lib/{name.replace('/', '-').replace('.', '-').replace(':', '-')}"
     service = parsed(unit(Service(("/opt/bin/ionward",), state_folder=folder)))["Service"]
-    assert words(service["StateDirectory"][0]) == [folder.removeprefix("/var/lib/")]
+    read = [word.replace("%%", "%") for word in shlex.split(service["StateDirectory"][0])]
+    assert read == [folder.removeprefix("/var/lib/")]
     assert service["WorkingDirectory"] == [folder.replace("%", "%%")]
 
 

@@ -140,7 +140,8 @@ def _below(path: str, folders: tuple[str, ...]) -> bool:
 def _own_state_folder(service: Service) -> str:
     """The state folder as a name below /var/lib, where systemd makes it; empty where it lies elsewhere."""
     relative = os.path.relpath(service.state_folder, "/var/lib")
-    return "" if relative.startswith("..") or relative == "." else relative
+    # A colon would name a link to make beside it.
+    return "" if relative.startswith("..") or relative == "." or ":" in relative else relative
 
 
 def _visible_at_home(service: Service) -> bool:
@@ -158,7 +159,8 @@ def notes(service: Service) -> list[str]:
         elif _below(path, ("/root",)) and service.user != "root":
             found.append(f"only root can reach the {what} {path}: put it elsewhere, such as /opt, /etc or /var/lib")
     if service.http and host_and_port(service.http)[0] not in LOOPBACK:
-        found.append(f"{service.http} can be reached from the network: visitors need the token in {service.state_folder}/token")
+        token = f"{service.state_folder}/token"
+        found.append(f"{service.http} can be reached from the network: visitors need the token in {token}")
     return found
 
 
