@@ -38,6 +38,14 @@ class Cycle(SystemPart):
     overrun_budget: Annotated[
         Fraction, Field(gt=0, description="Part of the cycles of ten seconds that may be over too late, in real time")
     ] = 0.05
+    enable_expiry_s: Annotated[
+        Positive | None,
+        Field(
+            le=1.0,
+            description="In real time, contactors drop when control or the guard has been silent for so long "
+            "(default: 50 ms, or three cycles where those are longer)",
+        ),
+    ] = None
 
 
 class Estimate(SystemPart):

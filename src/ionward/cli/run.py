@@ -278,7 +278,7 @@ class Session:
             if supervisor.children and not troubles:
                 self._console.print("ended: contactors open, no process left")
         if self._lock is not None:
-            self._lock.close()
+            self._lock.release()
         return troubles
 
 

@@ -98,7 +98,7 @@ def live_plan(system: System) -> Plan:
         cycle_s=cycle_s,
         state_dir="",
         guard=guard_limits(system).as_dict(),
-        enable_expiry_s=default_expiry_s(cycle_s),
+        enable_expiry_s=system.cycle.enable_expiry_s or default_expiry_s(cycle_s),
     )
 
 

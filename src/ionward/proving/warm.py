@@ -177,7 +177,7 @@ def _live(folder: Path) -> None:
 
     prepared = prepare_twin(_described(folder), built_in_scenario("ev"), repeat=False)
     write_live_folder(folder, replace(prepared.plan, state_dir=str(folder)), prepared.parameters)
-    Control(folder, prepared.plan).step(0.0)
+    Control(folder, prepared.plan).step()
 
 
 def _job(name: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from ionward.image.blocks import Block
 from ionward.image.exchange import COMMAND_MESSAGE_RECORD, SUPERVISOR_RECORD
 from ionward.image.parameters import PARAMETER_RECORD, Parameters
 from ionward.runtime import survival
-from ionward.runtime.cycle import Wires, control_cycle, new_desk, wire
+from ionward.runtime.cycle import Wires, bind, control_cycle, new_desk, take_samples, wire
 from ionward.runtime.enables import default_expiry_s
 from ionward.runtime.plan import PARAMETERS_FILE, Plan
 from ionward.runtime.recorder_record import RECORDER_RECORD
@@ -31,7 +32,8 @@ from ionward.runtime.wishes import OverrunBudget, Wishes
 
 IMAGE_PERIOD_S = 0.01
 SURVIVAL_PERIOD_S = 0.05
-# The first tick waits so long at most for measurements against which a restored state can be checked.
+# The first tick waits so long at most for the driver to come up, and then for the first whole set of measurements.
+DRIVER_WAIT_S = 30.0
 FIRST_SAMPLES_S = 1.0
 
 
@@ -64,6 +66,7 @@ class Control:
         self._ring = written[2]
         read = [Block.reader(folder / f"{name}.block") for name in ("io", "guard")]
         self.wires = Wires(*(wire(block) for block in (*read, *written)))
+        self._bound = bind(self.wires, self.desk, self.parameters, self.bms.image, self.bms.memory)
         self._checkpoint = Block.writer(folder / "checkpoint.block")
         self._checkpoint_words = np.zeros(self._checkpoint.words, np.int64)
         self._survival = Block.writer(folder / "survival.block")
@@ -78,18 +81,21 @@ class Control:
         self.wishes = Wishes(self.parameters, plan.connect)
         self._cycle = 0
 
-    def step(self, now_s: float, overruns: int = 0) -> None:
-        """One cycle: commands, the tick, and what follows from it."""
+    def step(self, overruns: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
+        """One cycle: samples, commands, the tick, and what follows from it.
+
+        The time of the tick is taken after the samples: a driver that displaces this process in between would else give
+        samples from the future.
+        """
         desk = self.desk
+        take_samples(self.wires.io, desk.raw, desk.driven_words)
+        now_s = clock()
         command = desk.command[0]
         self.wishes.hear(desk.driven[0], now_s, command)
         command["overrun_share"] = self._budget.share(now_s, overruns)
         desk.record["acknowledged_s"] = self.wishes.acknowledged_s
         publish_image = self._cycle % self._image_every == 0
-        control_cycle(
-            self._address, now_s, self._guard_deadline_s, publish_image, self.wires, desk, self.parameters,
-            self.bms.image, self.bms.memory,
-        )  # fmt: skip
+        control_cycle(self._address, now_s, self._guard_deadline_s, publish_image, self._bound)
         self._cycle += 1
         self._look_around(now_s)
 
@@ -144,12 +150,13 @@ class Control:
 
         Without measurements in time the state is taken over without being checked against a rest voltage.
         """
-        from ionward.runtime.cycle import take_samples
-
-        desk = self.desk
+        desk, io = self.desk, self.wires.io
+        until_s = time.monotonic() + DRIVER_WAIT_S
+        while io.counter[0] == 0 and time.monotonic() < until_s:
+            time.sleep(0.002)
         until_s = time.monotonic() + FIRST_SAMPLES_S
         while time.monotonic() < until_s:
-            take_samples(self.wires.io, desk.raw, desk.driven_words)
+            take_samples(io, desk.raw, desk.driven_words)
             if np.isfinite(desk.raw.cells[0]).all():
                 break
             time.sleep(0.002)
@@ -169,8 +176,8 @@ def main(folder: Path) -> None:
     told = control.restore(folder, role.plan)
     (folder / "restored.txt").write_text("\n".join(told), encoding="utf-8")
     role.become_realtime()
-    for now_s in role.cycles(role.plan.cycle_s):
-        control.step(now_s, role.overruns)
+    for _ in role.cycles(role.plan.cycle_s):
+        control.step(role.overruns)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ionward._compile import njit, order_stores
+from ionward._compile import jit_disabled, njit, order_stores
 from ionward.control.entry import call_tick
 from ionward.control.outputs import output_size, output_words
 from ionward.control.tick import Memory
@@ -114,27 +114,58 @@ def supervisor_words() -> int:
     return words_of(SUPERVISOR_RECORD)
 
 
+if jit_disabled:
+
+    class Bound(NamedTuple):
+        """Everything that a cycle works on, handed over as one."""
+
+        wires: Wires
+        desk: Desk
+        parameters: Parameters
+        image: Image
+        memory: Memory
+
+    bind = Bound
+
+else:
+    from numba import types
+    from numba.experimental import structref
+
+    @structref.register
+    class BoundType(types.StructRef):
+        """Type of `Bound` in compiled code."""
+
+        def preprocess_fields(self, fields: Any) -> Any:
+            """Types of fields as they are, without constants."""
+            return tuple((name, types.unliteral(kind)) for name, kind in fields)
+
+    class Bound(structref.StructRefProxy):  # type: ignore[no-redef,misc]
+        """Everything that a cycle works on, handed over as one.
+
+        Taking apart some eighty arrays in each call would cost more than the tick.
+        """
+
+    structref.define_boxing(BoundType, Bound)
+    structref.define_constructor(Bound, BoundType, ["wires", "desk", "parameters", "image", "memory"])
+    structref.define_attributes(BoundType)
+
+    @njit
+    def bind(wires: Wires, desk: Desk, parameters: Parameters, image: Image, memory: Memory) -> Bound:
+        """Put everything that a cycle works on into one, once."""
+        return Bound(wires, desk, parameters, image, memory)
+
+
 @njit
-def control_cycle(
-    address: int,
-    now_s: float,
-    guard_deadline_s: float,
-    publish_image: bool,
-    wires: Wires,
-    desk: Desk,
-    parameters: Parameters,
-    image: Image,
-    memory: Memory,
-) -> None:
-    """Run one cycle at the time `now_s`. `address` is that of the compiled tick.
+def control_cycle(address: int, now_s: float, guard_deadline_s: float, publish_image: bool, bound: Bound) -> None:
+    """Run one cycle at the time `now_s`, on the samples that `take_samples` has taken. `address`: the compiled tick's.
 
     A guard whose record is older than `guard_deadline_s` counts as one that withholds its enable.
     """
-    take_samples(wires.io, desk.raw, desk.driven_words)
+    wires, desk, image = bound.wires, bound.desk, bound.image
     take(wires.guard, desk.guard_words)
     desk.raw.clock[0]["time_s"] = now_s
     supervise(now_s, guard_deadline_s, desk)
-    call_tick(address, desk.raw, desk.command, parameters, image, memory)
+    call_tick(address, desk.raw, desk.command, bound.parameters, image, bound.memory)
     output_words(image, desk.outputs)
     fill(now_s, image, desk)
     give_control(wires.control, image, desk)

@@ -132,7 +132,8 @@ def main(folder: Path, name: str) -> None:
     role = Role(folder, name, deadly=signal.SIGTERM)
     devices = make_devices(folder, role.plan)
     driver = Driver(folder, role.plan, devices)
-    driver.step(time.monotonic())  # loads compiled code, before the clock counts
+    # Loads compiled code, and lets a battery that was left live up to now, before anybody waits for samples.
+    devices.read(time.monotonic(), driver.raw)
     role.become_realtime()
     for now_s in role.cycles(role.plan.cycle_s):
         driver.step(now_s)

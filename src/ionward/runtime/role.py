@@ -33,7 +33,7 @@ HEALTH_SLOTS = 4
 PLAN_WAIT_S = 60.0
 
 PR_SET_PDEATHSIG = 1
-MCL_CURRENT, MCL_FUTURE = 1, 2
+MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4
 
 LATE_AT = [s.name for s in HEALTH_SIGNALS].index("late_0")
 TOOK_AT = LATE_AT + LATENESS_BINS
@@ -189,6 +189,9 @@ def ask_fifo(priority: int) -> bool:
 def lock_memory() -> bool:
     """Keep all memory of this process from being paged out; False where it is not permitted."""
     libc = ctypes.CDLL(None, use_errno=True)
+    # Pages that are never touched (most of a compiler) need not be held.
+    if libc.mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0:
+        return True
     return int(libc.mlockall(MCL_CURRENT | MCL_FUTURE)) == 0
 
 
