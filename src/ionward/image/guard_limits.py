@@ -13,11 +13,10 @@ import numpy as np
 
 from ionward.battery.sensors import Sensor
 from ionward.battery.system import System
-from ionward.image.build import cell_parameters, system_size
+from ionward.image.build import sensor_modules, system_size
 from ionward.image.fault_levels import resolved_levels, sample_period_s
 from ionward.image.faults import BY_ID, Level
-from ionward.image.guard_table import GuardLimits, Numbers, Watch
-from ionward.image.parameters import CELLP
+from ionward.image.guard_table import GuardLimits, Watch
 
 # The processes beside the guard. A contactor must not stay closed for longer than 100 ms after control has stopped: the
 # answer's deadline, one cycle of the guard and one of the driver are less, at cycles of up to 10 ms.
@@ -60,7 +59,7 @@ def guard_limits(system: System) -> GuardLimits:
         current_redundant=_current(system, sensors.current_redundant),
         pack_voltage=_seen_only(sensors.pack_voltage),
         bus_voltage=_seen_only(sensors.bus_voltage),
-        sensor_pairs=_sensor_pairs(system),
+        module_sensors=np.unique(sensor_modules(system.topology), return_index=True)[1],
         io_deadline_s=max(IO_DEADLINE_S, IO_DEADLINE_CYCLES * cycle_s),
         answer_deadline_s=answer_deadline_s,
         stood_after_s=answer_deadline_s,
@@ -184,10 +183,3 @@ def _visible_high(limit: float, sensor: Sensor) -> float:
 
 def _visible_low(limit: float, sensor: Sensor) -> float:
     return round(max(limit, sensor.low + sensor.resolution), 9)
-
-
-def _sensor_pairs(system: System) -> Numbers:
-    """Sensors on both sides of each cell, every pair once: `[2, pair]`."""
-    cells = cell_parameters(system)
-    pairs = np.stack([cells[CELLP.sensor_a], cells[CELLP.sensor_b]]).astype(np.int64)
-    return np.unique(pairs, axis=1)

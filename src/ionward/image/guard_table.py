@@ -36,8 +36,8 @@ class Watch(NamedTuple):
 class GuardLimits(NamedTuple):
     """Everything that the guard is told. Currents positive when charging.
 
-    `sensor_pairs` `[2, pair]`: temperature sensors that stand in for each other; when both of a pair are lost, cells
-    are not watched.
+    `module_sensors` `[module with sensors]`: number of each module's first temperature sensor. A module whose sensors
+    are all lost is not watched.
     """
 
     cycle_s: float
@@ -49,7 +49,7 @@ class GuardLimits(NamedTuple):
     current_redundant: Watch
     pack_voltage: Watch
     bus_voltage: Watch
-    sensor_pairs: Numbers
+    module_sensors: Numbers
     # The processes beside it.
     io_deadline_s: float  # the samples' process must come on within this
     answer_deadline_s: float  # a challenge that control has answered may be so old
@@ -97,8 +97,8 @@ def _plain(value: Any) -> Any:
 def _value(name: str, value: Any) -> Any:
     if name in _WATCHES:
         return Watch(**{field: _value(field, value[field]) for field in Watch._fields})
-    if name == "sensor_pairs":
-        return np.array(value, dtype=np.int64).reshape(2, -1)
+    if name == "module_sensors":
+        return np.array(value, dtype=np.int64)
     if value is None:
         return -math.inf if name in _LOWEST else math.inf
     return value

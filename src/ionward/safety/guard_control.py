@@ -77,7 +77,9 @@ class Heartbeat:
             return
         self._count = count
         if control.tick < self._tick:
-            self._answered_s = -math.inf  # a control that was started anew
+            # A control that was started anew: its first word proves nothing yet.
+            self._answered_s, self._tick = -math.inf, control.tick
+            return
         came_on, self._tick = control.tick != self._tick, control.tick
         made_s = self._made_s(control.challenge)
         if made_s is None or not came_on:

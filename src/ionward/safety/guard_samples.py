@@ -45,7 +45,7 @@ class SampleWatch:
         self._age_max_s, self._delay_s = _column(rows, "age_max_s"), _column(rows, "delay_s") - TIME_SLACK_S
         self._needed, self._blind_after_s = _column(rows, "samples"), _column(rows, "blind_after_s")
         self._currents = [self._first_channel + k for k in (CURRENT, CURRENT_REDUNDANT) if channels[k].fitted]
-        self._pairs = limits.sensor_pairs + limits.cells if limits.temperature.fitted else np.zeros((2, 0), np.int64)
+        self._module_sensors = limits.module_sensors if limits.temperature.fitted else None
         self._channels_read = np.array(CHANNELS_READ)
 
         items = len(rows)
@@ -136,12 +136,13 @@ class SampleWatch:
         return not self._counting and self._unwatched(~self._readable) is None
 
     def _unwatched(self, missing: Flags) -> Finding | None:
-        """What the pack cannot be watched without: every cell, one sensor beside each cell, one current sensor."""
+        """What the pack cannot be watched without: every cell, one sensor of each module, one current sensor."""
         if missing[self._cells].any():
             return Finding(GUARD_BLIND, int(missing[self._cells].argmax()))
-        both = missing[self._pairs[0]] & missing[self._pairs[1]]
-        if both.any():
-            return Finding(GUARD_BLIND, int(self._pairs[0, both.argmax()]) - self._limits.cells)
+        if self._module_sensors is not None and missing[self._sensors].any():
+            modules = np.logical_and.reduceat(missing[self._sensors], self._module_sensors)
+            if modules.any():
+                return Finding(GUARD_BLIND, int(self._module_sensors[modules.argmax()]))
         if self._currents and missing[self._currents].all():
             return Finding(GUARD_BLIND, CHANNELS_READ[self._currents[0] - self._first_channel])
         return None
