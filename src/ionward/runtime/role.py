@@ -33,6 +33,8 @@ HEALTH_SLOTS = 4
 PLAN_WAIT_S = 60.0
 
 PR_SET_PDEATHSIG = 1
+# For tests of what a hanging process leads to: the role that this names hangs, interpreter lock and all, at SIGUSR1.
+HANG_VARIABLE = "IONWARD_TEST_HANG"
 MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4
 
 LATE_AT = [s.name for s in HEALTH_SIGNALS].index("late_0")
@@ -56,6 +58,8 @@ class Role:
         self.stopping = False
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the supervisor decides
+        if os.environ.get(HANG_VARIABLE) == name:
+            signal.signal(signal.SIGUSR1, _hang)
         die_with_parent(deadly)
         self.plan = wait_for_plan(self.folder)
         self.health = np.zeros(1, HEALTH_RECORD)
@@ -116,6 +120,15 @@ class Role:
         h["state"] = ENDING
         self.publish_health(time.monotonic())
 
+    def looked(self, now_s: float, late_s: float, period_s: float) -> None:
+        """Count a waking of a process that keeps its own time, and publish."""
+        h = self.health
+        h["period_s"], h["state"] = period_s, RUNNING
+        self._count(late_s, 0.0)
+        if late_s > period_s:
+            h["overruns_late"] += 1
+        self.publish_health(now_s)
+
     def _count(self, late_s: float, took_s: float) -> None:
         h, words = self.health, self._words
         h["cycles"] += 1
@@ -135,6 +148,11 @@ class Role:
         """Tell how this process is. `cycles` does it ten times a second."""
         self.health["time_s"] = now_s
         self._block.publish(self._words)
+
+
+def _hang(_number: int, _frame: FrameType | None) -> None:
+    while True:
+        pass
 
 
 def lateness_bin(seconds: float) -> int:

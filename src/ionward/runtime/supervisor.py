@@ -26,6 +26,7 @@ from ionward.image.exchange import (
     COMMAND_MESSAGE_RECORD,
     DRIVEN_RECORD,
     GUARD_RECORD,
+    HEALTH_RECORD,
     INJECTION_RECORD,
     SUPERVISOR_RECORD,
 )
@@ -36,7 +37,7 @@ from ionward.runtime.cycle import control_words, image_block_words, io_words, su
 from ionward.runtime.plan import PARAMETERS_FILE, PLAN_FILE, PLANT_FILE, Plan
 from ionward.runtime.recorder_record import RECORDER_RECORD
 from ionward.runtime.ring import checkpoint_words, ring_slots, ring_words
-from ionward.runtime.role import HEALTH_SLOTS, health_block, health_words
+from ionward.runtime.role import HEALTH_SLOTS, RUNNING, health_block, health_words
 
 # What each role is started as.
 MODULES: dict[str, tuple[str, ...]] = {
@@ -48,7 +49,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "services": ("ionward.cli.services",),
 }
 NAMED = ("plant", "io")  # roles whose module must be told which one it is
-ALL_ROLES = ("plant", "io", "control", "guard", "recorder", "services")
+ALL_ROLES = ("supervisor", "plant", "io", "control", "guard", "recorder", "services")
 # Ends first what nothing depends on; the driver last, with everything open.
 ENDING = ("services", "control", "recorder", "guard", "plant", "io")
 KEPT = ("survival.block", BATTERY_FILE, BATTERY_FILE + ".of")
@@ -124,6 +125,8 @@ class Supervisor:
         self.messages: deque[str] = deque(maxlen=100)
         self._block: Block | None = None
         self._record = np.zeros(1, SUPERVISOR_RECORD)
+        self._health = np.zeros(1, HEALTH_RECORD)
+        self._health_block: Block | None = None
 
     def start(self, roles: Sequence[str]) -> None:
         """Start processes. Those started before the plan is written load what they need and wait for it."""
@@ -146,9 +149,14 @@ class Supervisor:
         """Look at all processes once, start dead ones again, and tell that this process is there."""
         if self._block is None and (self.folder / PLAN_FILE).exists():
             self._block = Block.writer(self.folder / "supervisor.block")
-        if self._block is not None:
+            self._health_block = Block.writer(self.folder / health_block("supervisor"))
+            self._health["pid"], self._health["started_s"], self._health["state"] = os.getpid(), now_s, RUNNING
+        if self._block is not None and self._health_block is not None:
             self._record["time_s"], self._record["stopping"] = now_s, stopping
             self._block.publish(self._record.view(np.int64))
+            self._health["time_s"] = now_s
+            self._health["cycles"] += 1
+            self._health_block.publish(self._health.view(np.int64))
         for child in self.children.values():
             self._look(child, now_s, stopping)
 
