@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
+from starlette.exceptions import HTTPException
+
 from ionward.gateway.access import COOKIE, COOKIE_AGE_S, Access, Verdict, judge
 
 Scope = MutableMapping[str, Any]
@@ -27,6 +29,7 @@ BROWSER_HEADERS = (
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 POLICY_VIOLATION = 1008
+CLOSE = {"connection": "close"}  # what is left of a body is not read
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,8 @@ class Limits:
     programs: tuple[str, ...] = ("/api/", "/metrics")
 
 
-class TooLargeError(Exception):
-    """A body is larger than it may be."""
-
-
-class TooSlowError(Exception):
-    """A body does not come to its end."""
+class BodyError(HTTPException):
+    """A body is larger than it may be, or does not come to its end. Applications pass this kind of error on."""
 
 
 class Guarded:
@@ -86,19 +85,18 @@ class Guarded:
             await send(message)
 
         if _declared_bytes(scope) > most:
-            await self._problem(send, 413, f"the body is larger than {most // 1024} kB", close=True)
+            await self._problem(send, 413, too_large(most), close=True)
             return
         try:
             async with asyncio.timeout(limits.whole_s if is_program else None):
                 await self.app(scope, _limited(receive, most, limits.body_s), watched_send)
-        except (TooLargeError, TooSlowError, TimeoutError) as error:
+        except (BodyError, TimeoutError) as error:
             if begun:
                 raise
-            status, reason = {
-                TooLargeError: (413, f"the body is larger than {most // 1024} kB"),
-                TooSlowError: (408, f"the body did not come within {limits.body_s:g} s"),
-            }.get(type(error), (503, f"no answer within {limits.whole_s:g} s"))
-            await self._problem(send, status, reason, close=True)
+            if isinstance(error, BodyError):
+                await self._problem(send, error.status_code, error.detail, close=True)
+            else:
+                await self._problem(send, 503, f"no answer within {limits.whole_s:g} s", close=True)
 
     def _with_headers(self, scope: Scope, send: Send, verdict: Verdict) -> Send:
         cookie = self._cookie(scope, verdict)
@@ -164,6 +162,11 @@ class Guarded:
         await send({"type": "http.response.body", "body": body})
 
 
+def too_large(most: int) -> str:
+    """What is said of a body of more bytes."""
+    return f"the body is larger than {most // 1024} kB"
+
+
 def _limited(receive: Receive, most: int, seconds: float) -> Receive:
     """`receive` that counts the body's bytes and does not wait for ever for its end."""
     taken = 0
@@ -178,12 +181,12 @@ def _limited(receive: Receive, most: int, seconds: float) -> Receive:
             async with asyncio.timeout_at(end_s):
                 message = await receive()
         except TimeoutError:
-            raise TooSlowError from None
+            raise BodyError(408, f"the body did not come within {seconds:g} s", CLOSE) from None
         if message["type"] == "http.request":
             taken += len(message.get("body", b""))
             ended = not message.get("more_body", False)
             if taken > most:
-                raise TooLargeError
+                raise BodyError(413, too_large(most), CLOSE)
         return message
 
     return receiving

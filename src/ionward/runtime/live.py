@@ -33,6 +33,7 @@ from ionward.runtime.recorder_record import RECORDER_RECORD
 Answer = tuple[bool, str]
 
 POLL_S = 0.003
+ANSWER_S = 0.5  # a process that has not answered a message by then is taken not to answer
 LOG_PERIOD_S = 0.05
 NOT_WRITER = "this process may only look"
 OTHER_WRITER = "another process gives the commands of this BMS"
@@ -63,6 +64,7 @@ class Live:
         self.folder = folder
         self.traits = traits_of(self.plan)
         self.events_log = EventLog()
+        self.answer_s = ANSWER_S
         self._clock = clock
         size = self.plan.size
         roles = (
@@ -227,7 +229,7 @@ class Live:
 
     # Commands.
 
-    def command(self, name: str, value: float | None = None, timeout_s: float = 0.5) -> Answer:
+    def command(self, name: str, value: float | None = None, timeout_s: float | None = None) -> Answer:
         """Give a command and wait for control's answer: accepted, and why not."""
         with self._one_command:
             for answer in self._command(name, value, timeout_s):
@@ -236,7 +238,7 @@ class Live:
                 time.sleep(POLL_S)
         return False, NO_ANSWER
 
-    async def command_async(self, name: str, value: float | None = None, timeout_s: float = 0.5) -> Answer:
+    async def command_async(self, name: str, value: float | None = None, timeout_s: float | None = None) -> Answer:
         """As `command`, without holding other tasks up."""
         return await self._asynchronously(self._command(name, value, timeout_s))
 
@@ -246,7 +248,7 @@ class Live:
         place: Place = None,
         value: float | None = None,
         end: bool = False,
-        timeout_s: float = 0.5,
+        timeout_s: float | None = None,
     ) -> Answer:
         """Make a fault in the simulated battery, or end it (all of them without a name): accepted, and why not."""
         with self._one_command:
@@ -262,7 +264,7 @@ class Live:
         place: Place = None,
         value: float | None = None,
         end: bool = False,
-        timeout_s: float = 0.5,
+        timeout_s: float | None = None,
     ) -> Answer:
         """As `inject`, without holding other tasks up."""
         return await self._asynchronously(self._inject(name, place, value, end, timeout_s))
@@ -279,7 +281,7 @@ class Live:
             self._one_command.release()
         return False, NO_ANSWER
 
-    def _command(self, name: str, value: float | None, timeout_s: float) -> Iterator[Answer | None]:
+    def _command(self, name: str, value: float | None, timeout_s: float | None) -> Iterator[Answer | None]:
         problem = commands.command_problem(name, value)
         if problem:
             yield False, problem
@@ -292,7 +294,7 @@ class Live:
             yield answer
 
     def _inject(
-        self, name: str | None, place: Place, value: float | None, end: bool, timeout_s: float
+        self, name: str | None, place: Place, value: float | None, end: bool, timeout_s: float | None
     ) -> Iterator[Answer | None]:
         place = commands.clean_place(place)
         problem = self.injection_problem(name, place, value, end)
@@ -318,7 +320,7 @@ class Live:
             return None if name in known else f"unknown fault '{name}'; allowed: {', '.join(known)}"
         return commands.injection_problem(self.traits, self.plan.size, name, commands.clean_place(place), value)
 
-    def _sent(self, block: str, words: Any, timeout_s: float) -> Iterator[Answer | None]:
+    def _sent(self, block: str, words: Any, timeout_s: float | None) -> Iterator[Answer | None]:
         """Send a message and look for its answer until time is up; None means not yet."""
         try:
             writer = self._writer(block)
@@ -326,7 +328,7 @@ class Live:
             yield False, OTHER_WRITER if self._may_write else NOT_WRITER
             return
         number = writer.publish(words)
-        end_s = time.monotonic() + timeout_s
+        end_s = time.monotonic() + (self.answer_s if timeout_s is None else timeout_s)
         while True:
             answer = self._answer(block, number)
             if answer is not None:
