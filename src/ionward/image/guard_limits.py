@@ -18,10 +18,11 @@ from ionward.image.fault_levels import resolved_levels, sample_period_s
 from ionward.image.faults import BY_ID, Level
 from ionward.image.guard_table import GuardLimits, Watch
 
-# The processes beside the guard. A contactor must not stay closed for longer than 100 ms after control has stopped: the
-# answer's deadline, one cycle of the guard and one of the driver are less, at cycles of up to 10 ms.
-IO_DEADLINE_S, IO_DEADLINE_CYCLES = 0.05, 3
-ANSWER_DEADLINE_S, ANSWER_DEADLINE_CYCLES = 0.06, 4
+# The processes beside the guard are silent when they are so for as long as an enable lasts. An answer may be a little
+# older, because its challenge was made before. A contactor must not stay closed for longer than 100 ms after control has
+# stopped: the answer's deadline, one cycle of the guard and one of the driver are less, at cycles of up to 10 ms.
+EXPIRY_S, EXPIRY_CYCLES = 0.05, 3
+ANSWER_LATER_S, ANSWER_CYCLES = 0.01, 4
 START_CYCLES = 5
 SLOW_ROUNDS, SLOW_GRACE_S = 3, 0.5
 
@@ -48,7 +49,8 @@ def guard_limits(system: System) -> GuardLimits:
     cycle_s, size, sensors = system.cycle.period_s, system_size(system), system.sensors
     contactors, precharge = system.contactors, system.precharge
     has_precharge = contactors.fitted and precharge.fitted
-    answer_deadline_s = max(ANSWER_DEADLINE_S, ANSWER_DEADLINE_CYCLES * cycle_s)
+    expiry_s = max(system.cycle.enable_expiry_s or EXPIRY_S, EXPIRY_CYCLES * cycle_s)
+    answer_deadline_s = max(expiry_s + ANSWER_LATER_S, ANSWER_CYCLES * cycle_s)
     return GuardLimits(
         cycle_s=cycle_s,
         cells=size.cells,
@@ -60,7 +62,7 @@ def guard_limits(system: System) -> GuardLimits:
         pack_voltage=_seen_only(sensors.pack_voltage),
         bus_voltage=_seen_only(sensors.bus_voltage),
         module_sensors=np.unique(sensor_modules(system.topology), return_index=True)[1],
-        io_deadline_s=max(IO_DEADLINE_S, IO_DEADLINE_CYCLES * cycle_s),
+        io_deadline_s=expiry_s,
         answer_deadline_s=answer_deadline_s,
         stood_after_s=answer_deadline_s,
         slow_deadline_s=SLOW_ROUNDS * system.cycle.slow_every * cycle_s + SLOW_GRACE_S,
