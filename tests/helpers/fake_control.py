@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,9 @@ from ionward.image.blocks import Block
 from ionward.image.build import build_parameters
 from ionward.image.inputs import new_command, new_raw
 from ionward.runtime.digests import Digests
-from ionward.runtime.playback import play
+from ionward.runtime.playback import play, without_missing
+from ionward.runtime.recording import Start
 from ionward.runtime.ring import checkpoint_words, fill_checkpoint, fill_tick, ring_words
-from ionward.runtime.ring_recorder import RingRecorder
 
 CYCLE_S = 0.01
 WALL_S = 1_800_000_000.0  # wall time at monotonic time zero
@@ -28,8 +29,8 @@ SAMPLES = {seed: measured(BLOCK_TICKS, seed=seed) for seed in range(4)}
 class FakeControl:
     """Publishes ticks as control does. `run` lets time pass; `restart` is a new process with a new memory."""
 
-    def __init__(self, folder: Path, system: System) -> None:
-        self.parameters = build_parameters(system)
+    def __init__(self, folder: Path, system: System, missing_cells: tuple[int, ...] = ()) -> None:
+        self.parameters = without_missing(build_parameters(system), Start(missing_cells=missing_cells))
         Block.create(folder / "ring.block", SLOTS, ring_words(SIZE))
         self.ring = Block.writer(folder / "ring.block")
         self.bms = Bms(self.parameters, SIZE)
@@ -52,10 +53,10 @@ class FakeControl:
         self.bms.memory.estimate.preset[:] = [[preset], [0.01]]
         self.tick = self.answered = 0
 
-    def run(self, ticks: int, recorder: RingRecorder) -> None:
-        """Some ticks, the recorder's requests being seen before each block of them."""
+    def run(self, ticks: int, requested: Callable[[], int]) -> None:
+        """Some ticks; `requested` gives the recorder's request, and is asked before each block of them."""
         while ticks > 0:
-            request = int(recorder.record["checkpoint_request"][0])
+            request = requested()
             if self.answers and request != self.answered:
                 self.answered = request
                 self.checkpoint()

@@ -19,7 +19,7 @@ from ionward.runtime.segments import (
     next_boundary_s,
     segment_path,
     to_remove,
-    wall_less_monotonic_s,
+    wall_minus_monotonic_s,
 )
 
 WALL_S = 1_800_000_000.0
@@ -95,5 +95,5 @@ def test_the_header_tells_the_wall_clock_and_where_it_begins() -> None:
     header = live_header({}, Size(4, 1, 1), 0.01, start, 500, 20.0, WALL_S + 20.0)
     assert (header.start.continues, header.start.first_tick, header.start.missing_cells) == (True, 500, (3,))
     assert header.start.notes["scenario"] == "ev"
-    assert wall_less_monotonic_s(header) == WALL_S
-    assert wall_less_monotonic_s(header.from_json(header.to_json())) == WALL_S
+    assert wall_minus_monotonic_s(header) == WALL_S
+    assert wall_minus_monotonic_s(header.from_json(header.to_json())) == WALL_S

@@ -102,7 +102,9 @@ class RingRecorder:
         self._digests = np.zeros(self._capacity, np.uint64)
         self._numbers = np.zeros(self._capacity, np.int64)
         self._filled = 0
-        self._position = ring.count  # slots of the ring that have been dealt with
+        # Slots of the ring that have been dealt with. The first recorder of a run begins with the first tick, and the
+        # checkpoint that control gives before it; a later one with what comes from now on.
+        self._position = ring.count if last_request else 0
         self._next_tick = 0
         self._synced = False
         self._file: Recorder | None = None
@@ -110,7 +112,7 @@ class RingRecorder:
         self._empty = True
         self._boundary_s = math.inf
         self._checkpoint_words = np.zeros(checkpoints.words, np.int64)
-        self._checkpoints_seen = checkpoints.count
+        self._checkpoints_seen = checkpoints.count if last_request else 0
         self._pending: PublishedCheckpoint | None = None
         self._asked_s = -math.inf
         self._waiting = False

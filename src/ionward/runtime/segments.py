@@ -19,7 +19,7 @@ _TIME = "%Y%m%dT%H%M%SZ"
 _NAME = re.compile(r"-(\d{8}T\d{6}Z)(?:-(\d+))?\.rec$")
 DAY_S = 86400.0
 # In the notes of a live recording's start: wall time less the time that its ticks know.
-CLOCK_NOTE = "wall_less_monotonic_s"
+CLOCK_NOTE = "wall_minus_monotonic_s"
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def live_header(
     return Header(system, size, cycle_s, begins)
 
 
-def wall_less_monotonic_s(header: Header) -> float | None:
+def wall_minus_monotonic_s(header: Header) -> float | None:
     """What makes wall times of a live recording's tick times; None for recordings of simulations and logs."""
     value = header.start.notes.get(CLOCK_NOTE)
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None

@@ -204,7 +204,7 @@ def restore(
     where, survived = best
     now_s = float(raw.clock[0]["time_s"])
     same_boot = survived.boot == boot_words(boot)
-    wall_less_monotonic_s = now_wall_s - now_s
+    wall_minus_monotonic_s = now_wall_s - now_s
     report.restored, report.sequence = True, survived.sequence
     command[0]["acknowledge_count"] = survived.acknowledge_count
     report.was_closed = survived.state in (STATE_PRECHARGE, STATE_CLOSING, STATE_CONNECTED, STATE_OPENING)
@@ -216,7 +216,7 @@ def restore(
         down_s = UNKNOWN_DOWN_S
     report.what.insert(0, f"state taken from {where}, {_told_age(report.down_s)}")
     # Times of another boot are carried over by wall time.
-    shift_s = 0.0 if same_boot else survived.wall_s - survived.time_s - wall_less_monotonic_s
+    shift_s = 0.0 if same_boot else survived.wall_s - survived.time_s - wall_minus_monotonic_s
     _restore_soc(survived, bms, parameters, raw, down_s, report)
     _restore_counters(survived, bms, report)
     _restore_faults(survived, bms, shift_s, report)

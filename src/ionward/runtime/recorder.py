@@ -1,0 +1,104 @@
+"""The recorder's process: control's ring and what must survive, to disk; history of what is finished.
+
+    python -m ionward.runtime.recorder LIVE_FOLDER
+
+It reads what control publishes and nobody waits for it: a slow or full disk costs recorded ticks, which are counted,
+and never a cycle of control.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from ionward.image.blocks import Block
+from ionward.runtime.history_maker import HistoryMaker
+from ionward.runtime.plan import Plan
+from ionward.runtime.recorder_record import RECORDER_RECORD
+from ionward.runtime.recording import Start
+from ionward.runtime.ring_recorder import RingRecorder, Source
+from ionward.runtime.role import Role
+from ionward.runtime.segments import FOLDER
+from ionward.runtime.state_store import StateKeeper, StateWriter
+
+PERIOD_S = 0.05
+HISTORY_FOLDER = "history"
+
+
+def source_of(plan: Plan) -> Source:
+    """What is recorded in a run."""
+    given = plan.start
+    notes = {"scenario": plan.scenario, "seed": plan.seed} if plan.simulated else {}
+    start = Start(
+        given.get("source") or plan.source,
+        tuple(given.get("missing_channels", ())),
+        tuple(given.get("missing_cells", ())),
+        tuple(given.get("missing_sensors", ())),
+        notes | given.get("notes", {}),
+    )
+    return Source(plan.system, plan.size, plan.cycle_s, plan.name, start)
+
+
+class RecorderRole:
+    """One step after the other; blocks and files are attached here."""
+
+    def __init__(self, folder: Path, plan: Plan) -> None:
+        state_dir = Path(plan.state_dir)
+        recordings = state_dir / FOLDER
+        self._block = Block.writer(folder / "recorder.block")
+        before = np.zeros(1, RECORDER_RECORD)
+        self._block.latest(before.view(np.int64))
+        self.history = HistoryMaker(state_dir / HISTORY_FOLDER)
+        self.history.add(recordings)  # what an earlier run has left
+        self.recorder = RingRecorder(
+            Block.reader(folder / "ring.block"),
+            Block.reader(folder / "checkpoint.block"),
+            source_of(plan),
+            recordings,
+            on_closed=self.history.add,
+            last_request=int(before["checkpoint_request"][0]),
+        )
+        self.keeper = StateKeeper(Block.reader(folder / "survival.block"), StateWriter(state_dir))
+
+    def step(self, now_s: float, wall_s: float) -> None:
+        """The state first, for it is what matters more."""
+        self.keeper.step(now_s)
+        self.recorder.step(now_s, wall_s)
+        self.history.poll()
+        self._tell(now_s)
+
+    def end(self, now_s: float, wall_s: float) -> None:
+        """Control has ended: take the last of everything."""
+        self.keeper.step(now_s, last=True)
+        self.recorder.close(now_s, wall_s)
+        self.history.end()
+        self._tell(now_s)
+
+    def _tell(self, now_s: float) -> None:
+        r, keeper = self.recorder.record[0], self.keeper
+        r["state_copies_written"], r["state_copy_errors"] = keeper.written, keeper.errors
+        r["state_copy_time_s"], r["state_copy_age_s"] = keeper.taken_s, now_s - keeper.taken_s
+        self._block.publish(self.recorder.record.view(np.int64))
+
+
+def wall_at(now_s: float) -> float:
+    """Wall time at a time of the monotonic clock."""
+    return time.time() - (time.monotonic() - now_s)
+
+
+def main(folder: Path) -> None:
+    """Run the process until it is told to end."""
+    role = Role(folder, "recorder", deadly=signal.SIGKILL)
+    recording = RecorderRole(folder, role.plan)
+    for now_s in role.cycles(PERIOD_S):
+        recording.step(now_s, wall_at(now_s))
+    now_s = time.monotonic()
+    recording.end(now_s, wall_at(now_s))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
