@@ -74,8 +74,9 @@ def query(history: Path | str, signal: str, from_s: float, to_s: float, points: 
         raise unknown_signal(root, signal)
     step_s = _level(root, kept.finest_s, from_s, to_s, points)
     bins = _Bins(from_s, to_s, points, step_s)
-    paths = [files.level_file(root, step_s, at) for at in files.period_starts(step_s, bins.start_s, to_s)]
-    parameters = [bins.start_s, bins.width_s, micros(bins.start_s), micros(to_s)]
+    first_s = from_s // step_s * step_s  # the row that was begun before counts too
+    paths = [files.level_file(root, step_s, at) for at in files.period_starts(step_s, first_s, to_s)]
+    parameters = [bins.start_s, bins.width_s, micros(first_s), micros(to_s)]
     found = read(_sql(kept, signal, step_s), [path for path in paths if path.is_file()], parameters)
     if not found.parts and signal not in {known.name for known in signals(root)}:
         raise unknown_signal(root, signal)
@@ -130,7 +131,7 @@ class _Bins:
         low, high = np.full(self.count, np.nan), np.full(self.count, np.nan)
         latest, last = np.full(self.count, -np.inf), np.full(self.count, np.nan)
         for part in parts:
-            at = np.minimum(part["bin"].astype(np.int64), self.count - 1)
+            at = np.minimum(part["bin"].astype(np.int64), self.count - 1)  # an end may round up
             weight[at] += part["weight"]
             total[at] += part["total"]
             low[at], high[at] = np.fmin(low[at], part["low"]), np.fmax(high[at], part["high"])
@@ -145,7 +146,7 @@ class _Bins:
 
 
 def _sql(kept: Kept, signal: str, step_s: int) -> str:
-    """Rows of a signal gathered into stretches; `$2` is their start, `$3` their width, `$4` and `$5` both ends."""
+    """Rows of a signal gathered into stretches; `$2` is their start, `$3` their width; rows from `$4` to `$5`."""
     if step_s == SECOND_S:
         named = kept.renamed(signal)
         value = f"{quoted(value_column(named))}::DOUBLE"
@@ -161,7 +162,7 @@ def _sql(kept: Kept, signal: str, step_s: int) -> str:
     return f"""
         SELECT bin, sum(ticks)::DOUBLE AS weight, sum(value * ticks) AS total, min(low) AS low, max(high) AS high,
                max(at_s) AS latest, arg_max(value, at_s) AS last
-        FROM (SELECT floor((epoch("{TIME}") - $2) / $3) AS bin, epoch("{TIME}") AS at_s, "{TICKS}" AS ticks,
-                     {value} AS value, {low} AS low, {high} AS high
+        FROM (SELECT greatest(floor((epoch("{TIME}") - $2) / $3), 0) AS bin, epoch("{TIME}") AS at_s,
+                     "{TICKS}" AS ticks, {value} AS value, {low} AS low, {high} AS high
               FROM read_parquet($1) WHERE "{TIME}" >= make_timestamp($4) AND "{TIME}" < make_timestamp($5))
         WHERE value IS NOT NULL GROUP BY bin"""
