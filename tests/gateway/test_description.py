@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
 
 from helpers.gateway import HERE, app_of
@@ -19,6 +20,8 @@ PATHS = (
     "/state", "/cells", "/cells/{number}", "/processes", "/recorder", "/measurements", "/events", "/events/{number}",
     "/faults", "/system", "/profiles", "/signals", "/signals/{names}", "/history", "/commands", "/metrics",
 )  # fmt: skip
+
+WITH_INPUT = ("/cells/{number}", "/events", "/events/{number}", "/signals/{names}", "/history", "/commands", "/metrics")
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +38,14 @@ def test_every_path_is_tried(described: Any) -> None:
     assert set(described) == set(PATHS)
 
 
+@pytest.mark.parametrize("mode", GenerationMode)
 @pytest.mark.parametrize("path", PATHS)
-def test_no_request_is_answered_by_a_mistake_of_the_server(described: Any, path: str) -> None:
+def test_no_request_is_answered_by_a_mistake_of_the_server(described: Any, path: str, mode: GenerationMode) -> None:
+    """Requests as described (positive) and otherwise (negative)."""
     for operation in described[path].values():
-        requests = operation.as_strategy()
+        if mode == GenerationMode.NEGATIVE and path not in WITH_INPUT:
+            continue
+        requests = operation.as_strategy(generation_mode=mode)
 
         @settings(
             max_examples=20, deadline=None, database=None, phases=[Phase.generate],

@@ -187,25 +187,23 @@ def test_a_command_without_sense_is_told_in_one_sentence(client: TestClient, bod
 
 
 @pytest.mark.parametrize(
-    ("content", "statuses"),
+    ("content", "status"),
     [
-        (b"", (422,)),
-        (b"connect", (422,)),
-        (b"[]", (422,)),
-        (b"null", (422,)),
-        (b'{"command": "connect"', (422,)),
-        (b'{"command": "derate_charge", "value": NaN}', (422,)),
-        (b'{"command": "derate_charge", "value": 1e999}', (422,)),
-        (b"\xff\xfe", (400, 422)),
-        (b"[" * 60000, (400, 422)),
-        (b"x" * 70000, (413,)),
+        (b"", 422),
+        (b"connect", 422),
+        (b"[]", 422),
+        (b"null", 422),
+        (b'{"command": "connect"', 422),
+        (b'{"command": "derate_charge", "value": NaN}', 422),
+        (b'{"command": "derate_charge", "value": 1e999}', 422),
+        (b"\xff\xfe", 422),
+        (b"[" * 60000, 422),
+        (b"x" * 70000, 413),
     ],
 )
-def test_what_is_no_command_at_all_is_told_as_well(
-    client: TestClient, content: bytes, statuses: tuple[int, ...]
-) -> None:
+def test_what_is_no_command_at_all_is_told_as_well(client: TestClient, content: bytes, status: int) -> None:
     answer = client.post(f"{API}/commands", content=content, headers={"content-type": "application/json"})
-    assert answer.status_code in statuses
+    assert answer.status_code == status
     assert answer.json()["detail"]
 
 

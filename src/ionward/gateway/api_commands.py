@@ -19,7 +19,11 @@ def command_routes(provider: Provider) -> APIRouter:
     @routes.post(
         "/commands",
         response_model=m.CommandAnswer,
-        responses={422: {"model": m.CommandProblem, "description": "The command makes no sense, and why"}},
+        responses={
+            408: {"model": m.Problem, "description": "The body did not come in time"},
+            413: {"model": m.Problem, "description": "The body is larger than 64 kB"},
+            422: {"model": m.CommandProblem, "description": "The command makes no sense, and why"},
+        },
         tags=["commands"],
     )
     async def command(body: m.CommandBody) -> JSONResponse:

@@ -23,13 +23,13 @@ def handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == 400 and "parsing the body" in str(error.detail):
+            return invalid_response(request, "the body cannot be read as JSON")
         return problem(error.status_code, _sentence_of(request, error), error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        sentence = invalid_sentence(list(error.errors()))
-        extra = {"accepted": False, "reason": sentence} if request.url.path.endswith("/commands") else {}
-        return JSONResponse({"detail": sentence} | extra, 422)
+        return invalid_response(request, invalid_sentence(list(error.errors())))
 
     @app.exception_handler(UserError)
     async def user(request: Request, error: UserError) -> JSONResponse:
@@ -41,6 +41,12 @@ def handle_errors(app: FastAPI) -> None:
         return problem(500, "the server made a mistake; its log says which")
 
 
+def invalid_response(request: Request, sentence: str) -> JSONResponse:
+    """What is wrong with a request; for a command also as its answer."""
+    extra = {"accepted": False, "reason": sentence} if request.url.path.endswith("/commands") else {}
+    return JSONResponse({"detail": sentence} | extra, 422)
+
+
 def problem(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """An error as the API tells it."""
     return JSONResponse({"detail": sentence}, status, headers=dict(headers) if headers else None)
@@ -48,8 +54,6 @@ def problem(status: int, sentence: str, headers: Mapping[str, str] | None = None
 
 def _sentence_of(request: Request, error: HTTPException) -> str:
     plain = {404: "Not Found", 405: "Method Not Allowed"}.get(error.status_code)
-    if error.status_code == 400 and "parsing the body" in str(error.detail):
-        return "the body cannot be read as JSON"
     if error.detail and error.detail != plain:
         return str(error.detail)
     path = "".join(c if c.isprintable() else "?" for c in request.url.path[:100])

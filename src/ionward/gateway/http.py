@@ -19,7 +19,7 @@ from ionward.gateway.access import Access
 from ionward.gateway.api_commands import command_routes
 from ionward.gateway.api_docs import page
 from ionward.gateway.api_errors import handle_errors
-from ionward.gateway.api_read import read_routes
+from ionward.gateway.api_read import WRONG, read_routes
 from ionward.gateway.api_stream import Streams, stream_routes
 from ionward.gateway.guarded import Guarded, Limits
 from ionward.gateway.prometheus import CONTENT_TYPE, exposition
@@ -59,7 +59,7 @@ def make_api(provider: Provider, history_dir: Path | None = None) -> FastAPI:
     api.include_router(stream_routes(streams))
     api.state.streams = streams
 
-    @api.get("/metrics", response_class=PlainTextResponse, tags=["system"])
+    @api.get("/metrics", response_class=PlainTextResponse, responses=WRONG, tags=["system"])
     async def metrics(cells: bool = False) -> Response:
         """Metrics for Prometheus (text format 0.0.4); `cells=true` adds those of every cell."""
         return metrics_response(provider, cells)
