@@ -27,6 +27,7 @@ from ionward.runtime.state_store import (
     StateKeeper,
     StateWriter,
     check_copies,
+    holds_state,
     lock_state_folder,
     read_candidates,
 )
@@ -262,3 +263,13 @@ def test_a_record_with_a_wrong_checksum_never_reaches_the_disk(tmp_path: Path) -
     keeping.block.publish(words)
     keeping.keeper.step(0.0)
     assert (keeping.keeper.errors, newest(tmp_path)) == (1, -1)
+
+
+def test_a_block_that_nobody_wrote_holds_no_state(tmp_path: Path) -> None:
+    path = tmp_path / "survival.block"
+    assert not holds_state(path)
+    Block.create(path, 2, survival_words(CELLS))
+    assert not holds_state(path)
+    block = Block.writer(path)
+    block.publish(np.frombuffer(record(1), np.int64))
+    assert holds_state(path)

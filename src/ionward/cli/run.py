@@ -153,13 +153,16 @@ class Session:
         Raises:
             UserError: the pack or its scenario is wrong, or a process cannot start.
         """
+        from ionward.runtime.state_store import check_copies
         from ionward.runtime.supervisor import write_live_folder
+        from ionward.runtime.survival_record import pack_fingerprint
 
         supervisor = self._supervisor
         assert supervisor is not None
         supervisor.start(["control"])
         prepared = prepare()
         plan = prepared.plan
+        refused = check_copies(self._state_dir, pack_fingerprint(plan.system, plan.size), time.time())
         self._simulated = plan.simulated
         supervisor.start([plan.driver_role])
         roles = (plan.driver_role, "control", "guard", "recorder", *(("services",) if self._dashboard else ()))
@@ -172,7 +175,7 @@ class Session:
             http_port=self._port,
             dashboard=self._dashboard,
             roles=roles,
-            notes=tuple(prepared.notes),
+            notes=(*prepared.notes, *refused),
         )
         if prepared.plant is not None:
             from ionward.runtime.battery_file import save_plant
@@ -191,7 +194,7 @@ class Session:
             f"[bold]{plan.name}[/]: {size.cells} cells in series, a tick each {1000 * plan.cycle_s:g} ms, on "
             f"{'a simulated battery' if plan.simulated else plan.source}"
         )
-        for note in prepared.notes:
+        for note in plan.notes:
             out(f"  {note}", style="dim", markup=False)
 
     def _await_first_tick(self) -> None:

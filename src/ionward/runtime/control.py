@@ -22,7 +22,6 @@ from ionward.image.exchange import COMMAND_MESSAGE_RECORD, SUPERVISOR_RECORD
 from ionward.image.parameters import PARAMETER_RECORD, Parameters
 from ionward.runtime import survival
 from ionward.runtime.cycle import Wires, bind, control_cycle, new_desk, take_samples, wire
-from ionward.runtime.enables import default_expiry_s
 from ionward.runtime.plan import PARAMETERS_FILE, Plan
 from ionward.runtime.recorder_record import RECORDER_RECORD
 from ionward.runtime.ring import fill_checkpoint
@@ -76,7 +75,7 @@ class Control:
         self._boot_id = survival.boot_id()
         self._survival_due_s = -np.inf
         self._image_every = max(1, round(IMAGE_PERIOD_S / plan.cycle_s))
-        self._guard_deadline_s = default_expiry_s(plan.cycle_s)
+        self._guard_deadline_s = plan.enable_expiry_s
         self._budget = OverrunBudget(plan.cycle_s, float(plan.system["cycle"]["overrun_budget"]))
         self.wishes = Wishes(self.parameters, plan.connect)
         self._cycle = 0
@@ -166,6 +165,7 @@ class Control:
             self._boot_id, desk.command, self._pack,
         )  # fmt: skip
         self._sequence = report.sequence
+        self._give_checkpoint()  # recordings begin with the first tick, from the state taken over
         return [*report.what, *report.refused]
 
 

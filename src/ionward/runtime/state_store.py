@@ -171,6 +171,11 @@ def _slots(path: Path) -> list[tuple[int, bytes]]:
         block.close()
 
 
+def holds_state(path: Path) -> bool:
+    """A block of the live folder holds a whole record: it must not be replaced by one that holds none."""
+    return any(isinstance(decode(data), Survived) for _, data in _slots(path))
+
+
 class StateWriter:
     """Writes the copies in turn, the older one first.
 

@@ -38,6 +38,7 @@ from ionward.runtime.plan import PARAMETERS_FILE, PLAN_FILE, PLANT_FILE, Plan
 from ionward.runtime.recorder_record import RECORDER_RECORD
 from ionward.runtime.ring import checkpoint_words, ring_slots, ring_words
 from ionward.runtime.role import HEALTH_SLOTS, RUNNING, health_block, health_words
+from ionward.runtime.state_store import holds_state
 
 # What each role is started as.
 MODULES: dict[str, tuple[str, ...]] = {
@@ -70,7 +71,7 @@ def make_live_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if folder.stat().st_uid != os.getuid() or folder.parent.stat().st_uid != os.getuid():
             raise UserError(f"{folder}: belongs to another user; remove it")
-        if (folder / "survival.block").exists():
+        if holds_state(folder / "survival.block"):  # one that nobody wrote must not replace an older one
             (folder / "survival.block").replace(folder / PREVIOUS)
         for path in folder.iterdir():
             if path.name not in (*KEPT, PREVIOUS):
