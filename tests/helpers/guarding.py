@@ -55,9 +55,9 @@ class Bench:
             self.now_s += self.limits.cycle_s + pause_s
             pause_s = 0.0
             if self.driver_runs:
-                self._drive()
+                self.drive()
             if self.control_runs:
-                self._control()
+                self.tick()
             self.verdict = self.guard.step(
                 self.now_s, self.raw, self.driven, self.control, self.control_count, self.io_count
             )
@@ -91,7 +91,8 @@ class Bench:
         self.control["acknowledged_s"] = self.now_s
         self.control["acknowledge_count"] += 1
 
-    def _drive(self) -> None:
+    def drive(self) -> None:
+        """New samples, and what is driven."""
         for name, block, values in (
             ("cells", self.raw.cells, self.cells),
             ("temperatures", self.raw.temperatures, self.temperatures),
@@ -108,7 +109,8 @@ class Bench:
             self.driven[name] = self.control[name] if enabled and self.obeys else 0
         self.io_count += 1
 
-    def _control(self) -> None:
+    def tick(self) -> None:
+        """Control's next word."""
         record = self.control
         record["tick"] += 1
         record["time_s"] = self.now_s

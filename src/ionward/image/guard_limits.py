@@ -19,8 +19,8 @@ from ionward.image.faults import BY_ID, Level
 from ionward.image.guard_table import GuardLimits, Watch
 
 # The processes beside the guard are silent when they are so for as long as an enable lasts. An answer may be a little
-# older, because its challenge was made before. A contactor must not stay closed for longer than 100 ms after control has
-# stopped: the answer's deadline, one cycle of the guard and one of the driver are less, at cycles of up to 10 ms.
+# older, because its challenge was made before. A contactor must not stay closed for longer than 100 ms after control
+# has stopped: the answer's deadline, a cycle of the guard and one of the driver are less, at cycles of up to 10 ms.
 EXPIRY_S, EXPIRY_CYCLES = 0.05, 3
 ANSWER_LATER_S, ANSWER_CYCLES = 0.01, 4
 START_CYCLES = 5
@@ -118,15 +118,15 @@ def _blind_after_s(system: System, fault_id: str) -> float:
 
 def _cell_voltage(system: System) -> Watch:
     """Beyond overvoltage and undervoltage as the kernel calls them critical."""
-    sensor = system.sensors.cell_voltage
+    sensor, limits = system.sensors.cell_voltage, system.limits
     over, under = critical_level(system, "cell_overvoltage"), critical_level(system, "cell_undervoltage")
     margin_v = max(MARGIN_V, TOLERANCES * sensor.tolerance)
     return Watch(
         sensor.fitted,
         sensor.low,
         sensor.high,
-        _visible_low(under.set - margin_v, sensor),
-        _visible_high(over.set + margin_v, sensor),
+        _visible_low(under.set - margin_v, limits.cell_voltage_min_v, sensor),
+        _visible_high(over.set + margin_v, limits.cell_voltage_max_v, sensor),
         sensor.age_max_s,
         _samples(over, under),
         _delay_s(system, "cell_overvoltage", over, under),
@@ -144,7 +144,7 @@ def _temperature(system: System) -> Watch:
         sensor.low,
         sensor.high,
         -math.inf,
-        _visible_high(over.set + margin_k, sensor),
+        _visible_high(over.set + margin_k, system.limits.discharge_temperature_max_c, sensor),
         sensor.age_max_s,
         _samples(over),
         _delay_s(system, "overtemperature", over),
@@ -154,6 +154,7 @@ def _temperature(system: System) -> Watch:
 
 def _current(system: System, sensor: Sensor) -> Watch:
     """Beyond the overcurrent of either direction as the kernel calls it critical. Out of range is beyond as well."""
+    limits = system.limits
     charge = critical_level(system, "charge_overcurrent_pulse")
     discharge = critical_level(system, "discharge_overcurrent_pulse")
 
@@ -164,8 +165,8 @@ def _current(system: System, sensor: Sensor) -> Watch:
         sensor.fitted,
         -math.inf,
         math.inf,
-        _visible_low(-(discharge.set + margin_a(discharge)), sensor),
-        _visible_high(charge.set + margin_a(charge), sensor),
+        _visible_low(-(discharge.set + margin_a(discharge)), -limits.discharge_current_pulse_a, sensor),
+        _visible_high(charge.set + margin_a(charge), limits.charge_current_pulse_a, sensor),
         sensor.age_max_s,
         _samples(charge, discharge),
         _delay_s(system, "discharge_overcurrent_pulse", charge, discharge),
@@ -178,10 +179,10 @@ def _seen_only(sensor: Sensor) -> Watch:
     return Watch(sensor.fitted, sensor.low, sensor.high, -math.inf, math.inf, sensor.age_max_s, 1, 0.0, math.inf)
 
 
-def _visible_high(limit: float, sensor: Sensor) -> float:
-    """A limit that the sensor cannot reach would never be seen: its last digit counts as beyond."""
-    return round(min(limit, sensor.high - sensor.resolution), 9)
+def _visible_high(limit: float, rated: float, sensor: Sensor) -> float:
+    """A limit that the sensor cannot reach would never be seen: its last digit is beyond, unless that is rated."""
+    return round(max(min(limit, sensor.high - sensor.resolution), rated), 9)
 
 
-def _visible_low(limit: float, sensor: Sensor) -> float:
-    return round(max(limit, sensor.low + sensor.resolution), 9)
+def _visible_low(limit: float, rated: float, sensor: Sensor) -> float:
+    return round(min(max(limit, sensor.low + sensor.resolution), rated), 9)

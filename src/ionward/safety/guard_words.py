@@ -16,8 +16,14 @@ Records = npt.NDArray[np.void]
 CONTACTORS = ("main_positive", "main_negative", "precharge", "pyrofuse")
 MAIN_POSITIVE, MAIN_NEGATIVE, PRECHARGE, PYROFUSE = range(len(CONTACTORS))
 
-CONTROL_WORDS: Any = namedtuple("ControlWords", CONTROL_RECORD.names or ())
-DRIVEN_WORDS: Any = namedtuple("DrivenWords", DRIVEN_RECORD.names or ())
+
+def _words_of(name: str, record: np.dtype[np.void]) -> Any:
+    names = list(record.names or ())
+    return namedtuple(name, names)
+
+
+CONTROL_WORDS = _words_of("ControlWords", CONTROL_RECORD)
+DRIVEN_WORDS = _words_of("DrivenWords", DRIVEN_RECORD)
 
 
 class Finding(NamedTuple):
