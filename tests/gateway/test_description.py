@@ -18,10 +18,20 @@ from ionward.gateway.http import guarded
 
 PATHS = (
     "/state", "/cells", "/cells/{number}", "/processes", "/recorder", "/measurements", "/events", "/events/{number}",
-    "/faults", "/system", "/profiles", "/signals", "/signals/{names}", "/history", "/commands", "/metrics",
+    "/faults", "/system", "/profiles", "/signals", "/signals/{names}", "/history", "/history/contents",
+    "/history/events", "/commands", "/metrics",
 )  # fmt: skip
 
-WITH_INPUT = ("/cells/{number}", "/events", "/events/{number}", "/signals/{names}", "/history", "/commands", "/metrics")
+WITH_INPUT = (
+    "/cells/{number}",
+    "/events",
+    "/events/{number}",
+    "/signals/{names}",
+    "/history",
+    "/history/events",
+    "/commands",
+    "/metrics",
+)
 
 
 @pytest.fixture(scope="module")

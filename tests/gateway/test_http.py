@@ -254,13 +254,6 @@ def test_too_many_values_at_once_are_refused(feed: Livefeed, monkeypatch: pytest
     assert "allowed: 10 at once" in answer.json()["detail"]
 
 
-def test_history_says_when_the_times_are_the_wrong_way_round(feed: Livefeed, tmp_path: Path) -> None:
-    client = client_of(app_of(feed, history_dir=tmp_path)[0])
-    answer = client.get(f"{API}/history?signal=soc&from=2&to=1")
-    assert answer.status_code == 422
-    assert "'to' must be later" in answer.json()["detail"]
-
-
 def test_a_mistake_of_the_server_is_no_traceback(feed: Livefeed, monkeypatch: pytest.MonkeyPatch) -> None:
     app, provider = app_of(feed)
     monkeypatch.setattr(provider, "rendered", lambda name: 1 / 0)

@@ -451,6 +451,68 @@ class Measurement(Answer):
     reason: str
 
 
+class HistoryNow(Answer):
+    """One signal over time: `mean`, `minimum` and `maximum` of equal stretches that begin at `time_s`."""
+
+    signal: str
+    unit: str
+    choices: list[str]
+    level: str
+    step_s: float
+    time_s: list[float]
+    mean: list[Number]
+    minimum: list[Number]
+    maximum: list[Number]
+    problems: list[str]
+
+
+class HistorySignal(Answer):
+    """A signal that the history has."""
+
+    name: str
+    unit: str
+    meaning: str
+    finest: str
+    choices: list[str]
+
+
+class HistorySpan(Answer):
+    """How far the history reaches, in seconds since 1970, and how large it is."""
+
+    from_s: float
+    to_s: float
+    days: int
+    files: int
+    bytes: int
+    problems: list[str]
+
+
+class HistoryContents(Answer):
+    """What the history holds; `span` null while it is empty."""
+
+    span: HistorySpan | None
+    signals: list[HistorySignal]
+
+
+class HistoryEvent(Answer):
+    """An event out of the history."""
+
+    time_s: float
+    kind: str
+    name: str
+    level: str
+    previous: str
+    place: int
+    value: Number
+    text: str
+
+
+class HistoryEvents(Answer):
+    """Events between two moments, oldest first."""
+
+    events: list[HistoryEvent]
+
+
 class ProfileRow(Answer):
     """One line of the comparison; `values` in the order of `systems`."""
 

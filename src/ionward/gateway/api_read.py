@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import asdict
 from functools import cache
-from importlib import import_module
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Response
@@ -23,7 +21,6 @@ from ionward.runtime.plan import Plan
 
 JSON = "application/json"
 VALUES_MAX = 5000
-POINTS_MAX = 20_000
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": m.Problem, "description": "There is no such thing"}}
 WRONG: dict[int | str, dict[str, Any]] = {422: {"model": m.Problem, "description": "What is wrong, in one sentence"}}
 ABSENT: dict[int | str, dict[str, Any]] = {503: {"model": m.Problem, "description": "Not there now, and why"}}
@@ -35,14 +32,13 @@ def json_response(body: bytes) -> Response:
     return Response(body, media_type=JSON)
 
 
-def read_routes(provider: Provider, signals: SignalReader, history_dir: Path | None) -> APIRouter:
+def read_routes(provider: Provider, signals: SignalReader) -> APIRouter:
     """All routes that only tell."""
     routes = APIRouter()
     _state_routes(routes, provider)
     _event_routes(routes, provider)
     _catalogue_routes(routes, provider)
     _signal_routes(routes, provider, signals)
-    _history_routes(routes, provider, history_dir)
     return routes
 
 
@@ -203,39 +199,3 @@ def _signal_routes(routes: APIRouter, provider: Provider, signals: SignalReader)
         units = {column.name: column.signal.unit for column in reader.columns}
         return json_response(render({"time": iso_time(snapshot.wall_s), "image_age_s": snapshot.image_age_s,
                                      "values": found, "units": units}))  # fmt: skip
-
-
-def _history_routes(routes: APIRouter, provider: Provider, history_dir: Path | None) -> None:
-    @routes.get("/history", response_model=dict[str, Any], responses=ABSENT | NOT_FOUND | WRONG, tags=["history"])
-    async def history(
-        signal: Annotated[str, Query(min_length=1, max_length=200, description="Name of one signal")],
-        begin: Annotated[float, Query(alias="from", allow_inf_nan=False, description="Seconds since 1970")],
-        end: Annotated[float, Query(alias="to", allow_inf_nan=False, description="Seconds since 1970")],
-        points: Annotated[int, Query(ge=1, le=POINTS_MAX, description="How many points at most")] = 1000,
-    ) -> Response:
-        """One signal from minutes to years: means, minima and maxima over equal parts of the time."""
-        if history_dir is None or not history_dir.is_dir():
-            raise HTTPException(503, "there is no history yet: the recorder makes it from recordings, hour by hour")
-        if not end > begin:
-            raise HTTPException(422, "'to' must be later than 'from'; both are seconds since 1970")
-        try:
-            query = import_module("ionward.runtime.history_query").query
-        except ImportError:
-            raise HTTPException(503, "this build has no history") from None
-        found = await asyncio.to_thread(query, history_dir, signal, begin, end, points)
-        return json_response(render(_plain(found)))
-
-
-def _plain(value: Any) -> Any:
-    """Tuples and arrays as JSON holds them."""
-    if hasattr(value, "_asdict"):
-        return _plain(value._asdict())
-    if hasattr(value, "__dataclass_fields__"):
-        return _plain(asdict(value))
-    if hasattr(value, "tolist"):
-        return _plain(value.tolist())
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    return value

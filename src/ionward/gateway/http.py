@@ -19,6 +19,7 @@ from ionward.gateway.access import Access
 from ionward.gateway.api_commands import command_routes
 from ionward.gateway.api_docs import page
 from ionward.gateway.api_errors import handle_errors
+from ionward.gateway.api_history import history_routes
 from ionward.gateway.api_read import WRONG, read_routes
 from ionward.gateway.api_stream import Streams, stream_routes
 from ionward.gateway.guarded import Guarded, Limits
@@ -54,7 +55,8 @@ def make_api(provider: Provider, history_dir: Path | None = None) -> FastAPI:
     handle_errors(api)
     signals = SignalReader(provider.live.plan.size)
     streams = Streams(provider, signals)
-    api.include_router(read_routes(provider, signals, history_dir))
+    api.include_router(read_routes(provider, signals))
+    api.include_router(history_routes(history_dir))
     api.include_router(command_routes(provider))
     api.include_router(stream_routes(streams))
     api.state.streams = streams
