@@ -51,7 +51,7 @@ lint: $(VENV)/.test-ready
 
 unit: $(VENV)/.test-ready
 	$(BIN)/ionward warm-up
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist loadgroup
 
 test: lint unit docs
 
