@@ -21,7 +21,7 @@ from ionward.errors import UserError
 if TYPE_CHECKING:
     from ionward.runtime.history_query import Series
 
-POINTS, POINTS_SHOWN, EVENTS_SHOWN = 500, 24, 12
+POINTS, POINTS_SHOWN, EVENTS_SHOWN, EVENTS_MAX = 500, 24, 12, 1000
 _AGO = re.compile(r"^-(?P<count>\d+(?:\.\d+)?)(?P<unit>s|min|h|d)$")
 _UNITS_S = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _TAKES_VALUE = ("--from", "--to")
@@ -75,7 +75,9 @@ def show(
     to_csv: Annotated[Path | None, typer.Option(help="Write the signals as a table.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw the signals into a .png, .svg or .pdf file.")] = None,
     signals: Annotated[bool, typer.Option("--signals", help="List the signals that are kept.")] = False,
-    events: Annotated[bool, typer.Option("--events", help="List faults and changes of state.")] = False,
+    events: Annotated[
+        bool, typer.Option("--events", help="List faults and changes of state, the latest 1,000.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Tell what a history holds, or show, write or draw signals of it."""
@@ -94,10 +96,10 @@ def show(
     if signals:
         _show_signals(root, as_json)
     elif events:
-        _show_events(history_query.events(root, from_s, to_s, points or 1000), as_json)
+        _show_events(history_query.events(root, from_s, to_s, EVENTS_MAX), as_json)
     elif signal:
         written = to_csv or plot or as_json
-        count = points or (POINTS if written else POINTS_SHOWN)
+        count = points if points is not None else POINTS if written else POINTS_SHOWN
         found = [history_query.query(root, name, from_s, to_s, count) for name in signal]
         for problem in dict.fromkeys(text for series in found for text in series.problems):
             typer.echo(problem, err=True)
@@ -226,7 +228,7 @@ def _show_summary(root: Path, span: Any, as_json: bool) -> None:
         sizes = {name: {"files": len(found[name]), "bytes": size} for name, size in levels.items()}
         typer.echo(json.dumps(asdict(span) | {"signals": len(known), "levels": sizes}))
         return
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     console.print(f"[bold]{root}[/bold]  {_text(span.from_s)} to {_text(span.to_s)} UTC, {_size(span.bytes)}")
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name, how in (("", "left"), ("files", "right"), ("size", "right")):

@@ -102,14 +102,14 @@ def _level(root: Path, finest_s: int, from_s: float, to_s: float, points: int) -
 
 
 def _covered(root: Path, step_s: int, from_s: float, to_s: float) -> bool:
-    """Whether there is something of a level in every day (month) that the next coarser level has a file of."""
-    coarser_s = MINUTE_S if step_s == SECOND_S else HOUR_S
-    for at in files.period_starts(coarser_s, from_s, to_s):
-        file = files.level_file(root, coarser_s, at)
-        folder = files.level_file(root, step_s, at).parent
-        names = "*.parquet" if step_s == SECOND_S else f"{file.stem}-*.parquet"
-        if file.is_file() and not any(folder.glob(names)):
-            return False
+    """Whether a level has a file wherever between two moments a coarser one has."""
+    for coarser_s in (level_s for level_s in files.LEVELS_S if level_s > step_s):
+        starts = list(files.period_starts(coarser_s, from_s, to_s))
+        for start_s, end_s in zip(starts, [*starts[1:], to_s], strict=True):
+            if files.level_file(root, coarser_s, start_s).is_file():
+                fine = files.period_starts(step_s, max(start_s, from_s), min(end_s, to_s))
+                if not any(files.level_file(root, step_s, at).is_file() for at in fine):
+                    return False
     return True
 
 
