@@ -20,7 +20,7 @@ Figures = dict[str, float | None]
 
 # Part -> the file in `bench/` whose `figures()` measures it.
 PARTS = ("ekf", "tick", "twin", "history")
-REACTION = "reaction"
+REACTION, FAILURES = "reaction", "failures"
 
 MEANING = {
     "ekf_ns_per_cell_96": ("EKF step, 96 cells", "ns per cell"),
@@ -57,16 +57,19 @@ def _load(part: str) -> Callable[[], Figures]:
 
 def bench(
     parts: Annotated[
-        list[str] | None, typer.Argument(help=f"Which parts: {', '.join(PARTS)} (all if left out), or {REACTION}.")
+        list[str] | None,
+        typer.Argument(help=f"Which parts: {', '.join(PARTS)} (all if left out), or {REACTION}, {FAILURES}."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    cycle_ms: Annotated[float | None, typer.Option(help="Of `reaction`: the cycle, 1 or 10 (default).")] = None,
+    cycle_ms: Annotated[float | None, typer.Option(help="Of these two: the cycle, 1 or 10 (default).")] = None,
     seconds: Annotated[float | None, typer.Option(min=1, help="Of `reaction`: how long (default 30).")] = None,
-    system: Annotated[Path | None, typer.Option(help="Of `reaction`: system file (default: the EV example).")] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Of `failures`: trials of each (default 50).")] = None,
+    system: Annotated[Path | None, typer.Option(help="Of these two: system file (default: the EV example).")] = None,
 ) -> None:
     """Measure how fast this machine runs the BMS, beside named references in the same run.
 
-    `reaction`, by itself, measures the real processes: raw overcurrent sample in to contactor output.
+    Two more measure the real processes, each by itself: `reaction` from a raw overcurrent sample to the contactor
+    output, `failures` from the death or freezing of control or guard to open contacts.
     """
     chosen = parts or list(PARTS)
     if chosen == [REACTION]:
@@ -74,10 +77,15 @@ def bench(
 
         bench_reaction(system, cycle_ms if cycle_ms is not None else 10.0, seconds or 30.0, as_json)
         return
-    if cycle_ms is not None or seconds is not None or system is not None:
-        raise UserError("--cycle-ms, --seconds and --system belong to: ionward bench reaction")
+    if chosen == [FAILURES]:
+        from ionward.cli.reaction import bench_failures
+
+        bench_failures(system, cycle_ms if cycle_ms is not None else 10.0, trials or 50, as_json)
+        return
+    if cycle_ms is not None or seconds is not None or system is not None or trials is not None:
+        raise UserError(f"--cycle-ms, --seconds, --trials and --system belong to {REACTION} and {FAILURES}")
     if unknown := [p for p in chosen if p not in PARTS]:
-        also = f"; '{REACTION}' is measured by itself" if unknown[0] == REACTION else ""
+        also = f"; '{unknown[0]}' is measured by itself" if unknown[0] in (REACTION, FAILURES) else ""
         raise UserError(f"unknown benchmark '{unknown[0]}': choose from {', '.join(PARTS)}{also}")
     results: Figures = {}
     console = Console(stderr=True)

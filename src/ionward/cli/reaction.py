@@ -1,4 +1,4 @@
-"""`ionward bench reaction`: raw overcurrent sample in to contactor output, through the real processes."""
+"""`ionward bench reaction` and `ionward bench failures`: what takes how long, through the real processes."""
 
 from __future__ import annotations
 
@@ -17,30 +17,53 @@ CYCLES_MS = (1.0, 2.0, 5.0, 10.0, 20.0)
 
 
 def bench_reaction(system: Path | None, cycle_ms: float, seconds: float, as_json: bool) -> None:
-    """Measure, and print a table or one JSON object."""
-    if cycle_ms not in CYCLES_MS:
-        raise UserError(f"--cycle-ms {cycle_ms:g}: choose one of {', '.join(f'{c:g}' for c in CYCLES_MS)}")
-    from ionward.cli.warmup import compile_first
-    from ionward.image.build import load_pack
+    """Measure the reaction to an overcurrent, and print a table or one JSON object."""
+    described = _described(system, cycle_ms)
     from ionward.proving.reaction import measure_reaction
 
-    example = Path(ionward.__file__).parents[2] / "examples" / "ev-96s.toml"
-    chosen = system or example
-    if not chosen.is_file():
-        raise UserError(f"{chosen}: no such file; name a pack with --system")
-    compile_first()
-    described, _ = load_pack(chosen)
-    console = Console(stderr=True)
-    with console.status("starting the processes …") as status:
+    with Console(stderr=True).status("starting the processes …") as status:
 
         def show(elapsed_s: float, trials: int) -> None:
             status.update(f"{trials} reactions in {elapsed_s:.0f} of {seconds:.0f} s")
 
-        values = measure_reaction(described, cycle_ms / 1000.0, seconds, show).as_json()
+        values = measure_reaction(described, seconds, show).as_json()
+    if as_json:
+        typer.echo(json.dumps(values))
+    else:
+        Console().print(_table(values))
+
+
+def bench_failures(system: Path | None, cycle_ms: float, trials: int, as_json: bool) -> None:
+    """Measure what a dead or frozen process leads to, and print a table or one JSON object."""
+    described = _described(system, cycle_ms)
+    from ionward.proving.failures import measure_failures
+
+    with Console(stderr=True).status("starting the processes …") as status:
+        values = measure_failures(described, trials, lambda cause, k: status.update(f"{cause}: {k + 1} of {trials}"))
     if as_json:
         typer.echo(json.dumps(values))
         return
-    Console().print(_table(values))
+    table = Table(title=f"From the cause to open contacts, cycle {cycle_ms:g} ms")
+    for name in ("", "trials", "within 100 ms", "p50", "largest"):
+        table.add_column(name, justify="right" if name else "left")
+    for cause, row in values.items():
+        table.add_row(cause, str(row["n"]), str(row["within_100_ms"]), _ms(row["p50_ms"]), _ms(row["max_ms"]))
+    Console().print(table)
+
+
+def _described(system: Path | None, cycle_ms: float) -> Any:
+    """The pack at the cycle asked for, with everything compiled."""
+    if cycle_ms not in CYCLES_MS:
+        raise UserError(f"--cycle-ms {cycle_ms:g}: choose one of {', '.join(f'{c:g}' for c in CYCLES_MS)}")
+    from ionward.cli.warmup import compile_first
+    from ionward.image.build import load_pack
+    from ionward.proving.reaction import at_cycle
+
+    chosen = system or Path(ionward.__file__).parents[2] / "examples" / "ev-96s.toml"
+    if not chosen.is_file():
+        raise UserError(f"{chosen}: no such file; name a pack with --system")
+    compile_first()
+    return at_cycle(load_pack(chosen)[0], cycle_ms / 1000.0)
 
 
 def _table(values: dict[str, Any]) -> Table:

@@ -24,11 +24,10 @@ from ionward.image.exchange import HEALTH_RECORD
 from ionward.image.fault_levels import resolved_levels
 from ionward.image.faults import BY_ID
 from ionward.proving.live import live_plan
-from ionward.runtime import sleeper as bare
 from ionward.runtime.plan import live_root
 from ionward.runtime.rig import RIG_BLOCK, RIG_SLOTS
 from ionward.runtime.role import PERMITTED, bin_end_s, health_block
-from ionward.runtime.sleeper import Lateness
+from ionward.runtime.sleeper import Lateness, measure_apart
 from ionward.runtime.supervisor import Supervisor, make_live_folder, write_live_folder
 
 ROLES = ("io", "control", "guard")
@@ -74,21 +73,18 @@ class Reaction:
 
 
 def measure_reaction(
-    system: System, cycle_s: float, seconds: float, progress: Callable[[float, int], None] = lambda _s, _n: None
+    system: System, seconds: float, progress: Callable[[float, int], None] = lambda _s, _n: None
 ) -> Reaction:
     """Run the rig for some seconds.
 
     Args:
-        system: the pack whose ladder, sizes and limits count.
-        cycle_s: the cycle, instead of the pack's own.
+        system: the pack whose ladder, sizes, limits and cycle count.
         seconds: how long to measure.
         progress: hears seconds and trials so far.
 
     Raises:
         UserError: the processes do not come up.
     """
-    cycle = system.cycle.model_copy(update={"period_s": cycle_s, **_stretched(system, cycle_s)})
-    system = system.model_copy(update={"cycle": cycle})
     root = live_root()
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=root) as made:
@@ -109,14 +105,18 @@ def measure_reaction(
             supervisor.end()
 
 
-def _stretched(system: System, cycle_s: float) -> dict[str, int]:
-    """The slow stages keep their pace in seconds."""
+def at_cycle(system: System, cycle_s: float) -> System:
+    """The same pack at another cycle; the slow stages keep their pace in seconds."""
     own = system.cycle
     ratio = own.period_s / cycle_s
-    return {
-        "estimate_every": max(1, round(own.estimate_every * ratio)),
-        "slow_every": max(3, round(own.slow_every * ratio)),
-    }
+    cycle = own.model_copy(
+        update={
+            "period_s": cycle_s,
+            "estimate_every": max(1, round(own.estimate_every * ratio)),
+            "slow_every": max(3, round(own.slow_every * ratio)),
+        }
+    )
+    return system.model_copy(update={"cycle": cycle})
 
 
 def _measure(
@@ -125,7 +125,7 @@ def _measure(
     block = Block.reader(folder / RIG_BLOCK)
     _await_first(supervisor, block)
     first, began_s = block.count, time.monotonic()
-    sleeper = bare.start(1000.0 * system.cycle.period_s, seconds)
+    sleeper = measure_apart(system.cycle.period_s, seconds)
     while (elapsed_s := time.monotonic() - began_s) < seconds:
         supervisor.step(time.monotonic())
         progress(elapsed_s, block.count - first)
@@ -144,7 +144,7 @@ def _measure(
         cycle_s=system.cycle.period_s,
         fifo=fifo,
         health=health,
-        bare_sleeper=bare.collect(sleeper, seconds),
+        bare_sleeper=sleeper.lateness(),
         seconds=round(elapsed_s, 1),
     )
 

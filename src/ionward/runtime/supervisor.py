@@ -58,7 +58,8 @@ PREVIOUS = "survival.previous"
 RESTARTS_MAX, RESTARTS_WINDOW_S = 10, 60.0
 RESTART_WAIT_S = {"services": 1.0, "recorder": 0.5}
 OPEN_WAIT_S = 8.0  # opening in order waits three seconds for the current, and proof takes some more
-END_WAIT_S = 3.0
+END_WAIT_S = {"recorder": 15.0}  # it brings everything to the disk
+END_WAIT_DEFAULT_S = 3.0
 
 
 def make_live_folder(folder: Path) -> None:
@@ -203,7 +204,7 @@ class Supervisor:
             if child is not None and child.process is not None:
                 child.process.send_signal(signal.SIGTERM)
                 try:
-                    child.process.wait(END_WAIT_S)
+                    child.process.wait(END_WAIT_S.get(role, END_WAIT_DEFAULT_S))
                 except subprocess.TimeoutExpired:
                     troubles.append(f"{role} did not end when asked to, and was killed")
                     child.process.kill()
