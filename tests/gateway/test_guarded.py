@@ -132,3 +132,29 @@ def test_a_web_socket_is_refused_before_it_opens() -> None:
     sent.clear()
     asyncio.run(Guarded(echo, FAR)({**scope, "extensions": {"websocket.http.response": {}}}, connect, send))
     assert sent[0]["status"] == 401
+
+
+def test_there_are_only_so_many_web_sockets_at_once() -> None:
+    async def waiting(scope: Any, receive: Any, send: Any) -> None:
+        await release.wait()
+
+    async def both() -> list[Any]:
+        app = Guarded(waiting, HERE, Limits(sockets=1))
+        first = asyncio.create_task(app(scope, connect, send))
+        await asyncio.sleep(0)
+        await app(scope, connect, send)
+        release.set()
+        await first
+        assert app.sockets == 0
+        return sent
+
+    async def connect() -> Any:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    sent: list[Any] = []
+    release = asyncio.Event()
+    scope = {"type": "websocket", "path": "/x", "query_string": b"", "headers": [(b"host", b"localhost")]}
+    assert [m["reason"] for m in asyncio.run(both())] == ["too many pages and streams are open"]

@@ -104,4 +104,8 @@ def _name(schema: dict[str, Any]) -> str:
 
 
 def _text(value: Any) -> str:
-    return html.escape(str(value))
+    """Text as HTML; what stands between backquotes as code."""
+    parts = html.escape(str(value)).split("`")
+    if len(parts) % 2 == 0:
+        return "`".join(parts)
+    return "".join(f"<code>{part}</code>" if k % 2 else part for k, part in enumerate(parts))

@@ -29,6 +29,12 @@ BROWSER_HEADERS = (
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 POLICY_VIOLATION = 1008
+STYLE = (
+    ":root{color-scheme:light dark}body{font:1.1rem/1.5 system-ui,sans-serif;max-width:32rem;margin:15vh auto;"
+    "padding:0 1.5rem}form{display:flex;gap:.75rem;align-items:center}input{flex:1;min-width:0}"
+    "input,button{font:inherit;padding:.5rem .75rem;border-radius:.4rem;border:1px solid #8888}"
+    "button{background:#0b5cad;color:#fff;border:0}"
+)
 CLOSE = {"connection": "close"}  # what is left of a body is not read
 
 
@@ -40,6 +46,7 @@ class Limits:
     page_body_bytes: int = 1024 * 1024
     body_s: float = 10.0
     whole_s: float = 30.0
+    sockets: int = 128
     programs: tuple[str, ...] = ("/api/", "/metrics")
 
 
@@ -54,6 +61,7 @@ class Guarded:
         self.app = app
         self.access = access
         self.limits = limits or Limits()
+        self.sockets = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Judge a request, then let the application answer it within the limits."""
@@ -67,11 +75,21 @@ class Guarded:
         if verdict.status:
             await self._refuse(scope, receive, send, verdict)
         elif kind == "websocket":
-            await self.app(scope, receive, send)
+            await self._socket(scope, receive, send)
         elif verdict.location is not None:
             await self._answer(send, 303, b"", self._cookie(scope, verdict), (b"location", _header(verdict.location)))
         else:
             await self._within_limits(scope, receive, self._with_headers(scope, send, verdict))
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.sockets >= self.limits.sockets:
+            await self._refuse_socket(scope, receive, send, Verdict(503, "too many pages and streams are open"))
+            return
+        self.sockets += 1
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self.sockets -= 1
 
     async def _within_limits(self, scope: Scope, receive: Receive, send: Send) -> None:
         limits = self.limits
@@ -209,15 +227,22 @@ def _header(text: str) -> bytes:
 
 
 def _page(verdict: Verdict) -> str:
-    form = (
-        '<form method="get"><label>Token <input name="token" type="password" autofocus autocomplete="off"></label> '
-        "<button>Open</button></form>"
-        if verdict.status == 401
-        else ""
-    )
+    said = html.escape(verdict.reason[:1].upper() + verdict.reason[1:])
+    form = ""
+    if verdict.status == 401:
+        said = (
+            "This BMS is reached over a network, so it asks for its token. The token stands in the file "
+            "<code>token</code> of the state folder on its machine."
+        )
+        form = (
+            '<form method="get"><label for="t">Token</label>'
+            '<input id="t" name="token" type="password" autofocus autocomplete="current-password" required>'
+            "<button>Open</button></form>"
+        )
+        if "wrong" in verdict.reason:
+            said = f"<strong>The token is wrong.</strong> {said}"
     return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Ionward</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<body style="font:1.1rem sans-serif;max-width:40rem;margin:4rem auto;padding:0 1rem">'
-        f"<h1>Ionward</h1><p>{html.escape(verdict.reason)}.</p>{form}</body></html>"
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Ionward</title>'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head>'
+        f"<body><h1>Ionward</h1><p>{said}</p>{form}</body></html>"
     )
