@@ -29,7 +29,7 @@ from ionward.image.guard_table import GuardLimits
 from ionward.image.inputs import Raw
 from ionward.safety.guard_control import Heartbeat, Wishes
 from ionward.safety.guard_samples import SampleWatch
-from ionward.safety.guard_words import Finding, Records, control_words, driven_words, wishes_closed
+from ionward.safety.guard_words import Finding, Records, control_words, driven_words, known_age_s, wishes_closed
 
 
 class Verdict(NamedTuple):
@@ -69,7 +69,7 @@ class Driver:
         age_s = now_s - self._words.time_s
         in_time = -self._limits.cycle_s <= age_s <= self._limits.io_deadline_s
         came_on = now_s - self._came_on_s <= self._limits.io_deadline_s
-        return None if in_time and came_on else Finding(GUARD_NO_SAMPLES, -1, age_s)
+        return None if in_time and came_on else Finding(GUARD_NO_SAMPLES, -1, known_age_s(age_s))
 
     def drives_closed(self) -> bool:
         """Some contactor was driven closed when last heard of."""

@@ -21,7 +21,15 @@ from ionward.image.exchange import (
 )
 from ionward.image.guard_table import GuardLimits
 from ionward.safety.guard_samples import SampleWatch
-from ionward.safety.guard_words import MAIN_NEGATIVE, MAIN_POSITIVE, PRECHARGE, PYROFUSE, Finding, wishes_closed
+from ionward.safety.guard_words import (
+    MAIN_NEGATIVE,
+    MAIN_POSITIVE,
+    PRECHARGE,
+    PYROFUSE,
+    Finding,
+    known_age_s,
+    wishes_closed,
+)
 
 ALWAYS_RUN = 5  # stages of every tick: all but balance and cool
 BALANCE, COOL = FLOW_STAGES.index("balance"), FLOW_STAGES.index("cool")
@@ -108,7 +116,7 @@ class Heartbeat:
     def silent(self, now_s: float) -> Finding | None:
         """Control has answered no challenge made within the deadline."""
         age_s = now_s - self._answered_s
-        return None if age_s <= self._limits.answer_deadline_s else Finding(GUARD_SILENT, -1, age_s)
+        return None if age_s <= self._limits.answer_deadline_s else Finding(GUARD_SILENT, -1, known_age_s(age_s))
 
     def wrong_answer(self) -> Finding | None:
         """The last answer was not the one to its challenge."""

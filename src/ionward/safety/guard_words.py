@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import namedtuple
 from typing import Any, NamedTuple
 
@@ -26,12 +27,15 @@ CONTROL_WORDS = _words_of("ControlWords", CONTROL_RECORD)
 DRIVEN_WORDS = _words_of("DrivenWords", DRIVEN_RECORD)
 
 
+NONE = float("nan")
+
+
 class Finding(NamedTuple):
     """Something that is not as it must be: a reason of `image.exchange`, where, and the value that was judged."""
 
     reason: int
     place: int = -1
-    value: float = float("nan")
+    value: float = NONE
 
 
 def control_words(control: Records) -> Any:
@@ -47,3 +51,8 @@ def driven_words(driven: Records) -> Any:
 def wishes_closed(words: Any) -> bool:
     """Some contactor is wished (or driven) closed."""
     return bool(words.main_positive or words.main_negative or words.precharge)
+
+
+def known_age_s(age_s: float) -> float:
+    """An age, or no number for something that has never been."""
+    return age_s if math.isfinite(age_s) else NONE
