@@ -579,6 +579,12 @@ def test_a_pack_without_a_pyrofuse_never_has_the_wish() -> None:
     assert b.step().reason == GUARD_WISH
 
 
+def test_the_document_tells_every_reason() -> None:
+    document = (example("ev-96s").parents[1] / "docs" / "guard.md").read_text(encoding="utf-8")
+    for reason in GUARD_REASONS:
+        assert not reason or f"| {reason} |" in document, reason
+
+
 # Standing still, restarts, latching.
 
 
