@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nicegui import events, ui
 
@@ -14,6 +15,10 @@ from ionward.dashboard import actions
 from ionward.dashboard.actions import DONE, QUESTIONS, Question
 from ionward.dashboard.facts import Facts
 from ionward.runtime.live import Live
+from ionward.runtime.live_commands import injectable
+
+if TYPE_CHECKING:
+    from ionward.twin.faults import PlantFault
 
 Answer = tuple[bool, str]
 SHOWN_MS = 4000
@@ -74,67 +79,67 @@ class Commands:
         return go_on
 
     def _inject_dialog(self) -> None:
-        from ionward.runtime.live_commands import injectable
-
         known = {fault.name: fault for fault in injectable()}
         with _dialog() as dialog:
-            ui.html("<h2>Inject a fault</h2><p>Into the simulated battery: the BMS sees it as it would see a real "
-                    "one, and reacts to it.</p>", sanitize=False)  # fmt: skip
-            chosen = ui.select(
-                {name: f"{name.replace('_', ' ').capitalize()}: {fault.meaning}" for name, fault in known.items()},
-                label="Fault", with_input=True,
-            ).props("outlined options-dense").mark("inject-fault")  # fmt: skip
-            place = ui.input("Place").props("outlined").mark("inject-place")
-            value = ui.number("Value").props("outlined").mark("inject-value")
-
-            def show() -> None:
-                fault = known.get(chosen.value)
-                place.visible = fault is not None and fault.place != "pack"
-                value.visible = fault is not None and fault.takes_value
-                if fault is not None:
-                    place.props(f'label="{PLACE_HINTS.get(fault.place, "Place")}"')
-                    unit = f" in {fault.unit}" if fault.unit else ""
-                    usual = "" if fault.default is None else f"; usual {fault.default:g}"
-                    value.props(f'label="{escape(fault.value.capitalize() or "Value")}{unit}{usual}"')
-
-            chosen.on_value_change(show)
-            show()
+            ui.html("<h2>Inject a fault</h2>", sanitize=False)
+            ui.html("<p>The BMS sees it in the simulated battery as it would see a real one, and reacts to it.</p>",
+                    sanitize=False)  # fmt: skip
+            fields = _FaultFields(known)
 
             async def inject() -> Answer:
-                if not chosen.value:
+                if not fields.chosen.value:
                     return False, "choose a fault first"
-                where = str(place.value).strip() if place.visible and place.value not in (None, "") else None
-                number = float(value.value) if value.visible and value.value is not None else None
-                return await self.live.inject_async(chosen.value, where, number)
+                return await self.live.inject_async(fields.chosen.value, fields.place, fields.value)
 
             async def end_all() -> Answer:
                 return await self.live.inject_async(None, end=True)
 
             _ask_row(dialog, "Inject", inject, "Injected. Watch the events.",
-                     more=(("End all injected faults", end_all, "All injected faults are ended."),))  # fmt: skip
+                     more=(("End all injected", end_all, "All injected faults are ended."),))  # fmt: skip
         dialog.open()
 
 
-def _dialog() -> Any:
-    dialog = ui.dialog()
-    dialog.on("hide", dialog.delete)
-    with dialog:
-        card = ui.element("div").classes("ion-dialog").props('role="dialog" aria-modal="true"')
-    return _Inside(dialog, card)
+class _FaultFields:
+    """Which fault, where and how strong; fields that a fault does not need are hidden."""
+
+    def __init__(self, known: dict[str, PlantFault]) -> None:
+        self._known = known
+        told = {name: f"{name.replace('_', ' ').capitalize()}: {fault.meaning}" for name, fault in known.items()}
+        self.chosen = ui.select(told, label="Fault", with_input=True).props("outlined options-dense")
+        self._place = ui.input("Place").props("outlined")
+        self._value = ui.number("Value").props("outlined")
+        self.chosen.on_value_change(self._show)
+        self._show()
+
+    def _show(self) -> None:
+        fault = self._known.get(self.chosen.value or "")
+        self._place.visible = fault is not None and fault.place != "pack"
+        self._value.visible = fault is not None and fault.takes_value
+        if fault is None:
+            return
+        self._place.props["label"] = PLACE_HINTS.get(fault.place, "Place")
+        unit = f" in {fault.unit}" if fault.unit else ""
+        usual = "" if fault.default is None else f"; usually {fault.default:g}"
+        self._value.props["label"] = f"{fault.value.capitalize() or 'Value'}{unit}{usual}"
+
+    @property
+    def place(self) -> str | None:
+        """Where, as it was written; None where nothing was, or nothing is needed."""
+        written = str(self._place.value or "").strip()
+        return written if self._place.visible and written else None
+
+    @property
+    def value(self) -> float | None:
+        """How strong; None for what is usual."""
+        return float(self._value.value) if self._value.visible and self._value.value is not None else None
 
 
-class _Inside:
-    """A dialog whose `with` puts elements on its card, and gives the dialog."""
-
-    def __init__(self, dialog: ui.dialog, card: ui.element) -> None:
-        self.dialog, self.card = dialog, card
-
-    def __enter__(self) -> ui.dialog:
-        self.card.__enter__()
-        return self.dialog
-
-    def __exit__(self, *of: Any) -> None:
-        self.card.__exit__(*of)
+@contextmanager
+def _dialog() -> Iterator[ui.dialog]:
+    """A dialog whose elements stand on a card of ours; it is gone once it is closed."""
+    with ui.dialog() as dialog, ui.element("div").classes("ion-dialog").props('role="dialog" aria-modal="true"'):
+        dialog.on("hide", dialog.delete)
+        yield dialog
 
 
 def _words(question: Question) -> None:

@@ -116,7 +116,12 @@ class Looking:
     def signals(self) -> list[Item]:
         """Every signal that can be drawn."""
         return [
-            {"name": c.name, "unit": c.signal.unit, "meaning": c.signal.meaning, "states": list(c.states)}
+            {
+                "name": c.name,
+                "unit": c.signal.unit,
+                "meaning": c.signal.meaning.replace("NaN", "no value"),
+                "states": list(c.states),
+            }
             for c in self.trail.columns
         ]
 

@@ -3,7 +3,7 @@
 import { css } from "./dom.js";
 
 const GAP = 3; // a hole of so many times the usual distance is drawn as a hole
-const LEFT = 66, RIGHT = 14, TOP = 10, BOTTOM = 26, BETWEEN = 22;
+const LEFT = 66, LEFT_NARROW = 52, RIGHT = 12, TOP = 24, BOTTOM = 26, BETWEEN = 34;
 const STEPS_S = [0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800, 2592000];
 export const DASHES = [[], [7, 4], [2, 3], [10, 3, 2, 3]];
 
@@ -128,7 +128,7 @@ export class Chart {
     g.fillStyle = css("--surface");
     g.fillRect(0, 0, width, height);
     g.font = `12px ${css("--font")}`;
-    this.area = { left: LEFT, right: width - RIGHT };
+    this.area = { left: width < 520 ? LEFT_NARROW : LEFT, right: width - RIGHT };
     this.panes.forEach((pane, n) => this.paintPane(g, pane, TOP + n * (this.paneHeight + BETWEEN)));
     this.paintTimes(g, height - BOTTOM + 6);
     this.paintCursor(g, height);
@@ -179,10 +179,10 @@ export class Chart {
     g.textAlign = "left";
     g.textBaseline = "top";
     g.font = `600 12px ${css("--font")}`;
-    if (pane.unit) g.fillText(pane.unit, this.area.left + 8, top + 7);
+    if (pane.unit) g.fillText(pane.unit, this.area.left, top - 17);
     g.font = `12px ${css("--font")}`;
     if (!range) {
-      g.fillText("no values in this time", this.area.left + 40, top + 7);
+      g.fillText("no values in this time", this.area.left + 12, top + 10);
       return;
     }
     g.save();
@@ -211,7 +211,7 @@ export class Chart {
       g.lineTo(this.area.right, Math.round(y(v)) + 0.5);
       g.stroke();
       g.fillStyle = css("--text-2");
-      g.fillText(label, this.area.left - 8, y(v), LEFT - 10);
+      g.fillText(label, this.area.left - 8, y(v), this.area.left - 10);
     }
   }
 
