@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 from helpers.gateway import app_of, client_of, running_feed
 from helpers.livefeed import Livefeed
 from ionward.gateway import api_models as m
+from ionward.gateway import api_now as now
 from ionward.gateway.access import Access
 from ionward.gateway.provider import Provider
 from ionward.image.faults import FAULTS
@@ -48,12 +49,12 @@ def command(client: TestClient, **body: Any) -> tuple[int, dict[str, Any]]:
 @pytest.mark.parametrize(
     ("path", "model"),
     [
-        ("/state", m.StateNow),
-        ("/cells", m.CellsNow),
-        ("/cells/7", m.CellNow),
-        ("/processes", dict[str, m.Process]),
-        ("/recorder", m.RecorderNow),
-        ("/measurements", list[m.Measurement]),
+        ("/state", now.StateNow),
+        ("/cells", now.CellsNow),
+        ("/cells/7", now.CellNow),
+        ("/processes", dict[str, now.Process]),
+        ("/recorder", now.RecorderNow),
+        ("/measurements", list[now.Measurement]),
         ("/events", m.Events),
         ("/faults", m.FaultKinds),
         ("/signals", m.SignalKinds),

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
 from ionward.gateway import api_models as m
+from ionward.gateway.api_answers import Problem
 from ionward.gateway.provider import Provider
 from ionward.runtime.live_commands import command_problem
 
@@ -20,8 +21,8 @@ def command_routes(provider: Provider) -> APIRouter:
         "/commands",
         response_model=m.CommandAnswer,
         responses={
-            408: {"model": m.Problem, "description": "The body did not come in time"},
-            413: {"model": m.Problem, "description": "The body is larger than 64 kB"},
+            408: {"model": Problem, "description": "The body did not come in time"},
+            413: {"model": Problem, "description": "The body is larger than 64 kB"},
             422: {"model": m.CommandProblem, "description": "The command makes no sense, and why"},
         },
         tags=["commands"],

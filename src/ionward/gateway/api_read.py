@@ -12,6 +12,8 @@ from fastapi import Path as InPath
 
 from ionward.errors import UserError
 from ionward.gateway import api_models as m
+from ionward.gateway import api_now as now
+from ionward.gateway.api_answers import Problem
 from ionward.gateway.provider import Provider, render
 from ionward.image.faults import FAULTS
 from ionward.runtime.live_commands import injectable
@@ -21,9 +23,9 @@ from ionward.runtime.plan import Plan
 
 JSON = "application/json"
 VALUES_MAX = 5000
-NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": m.Problem, "description": "There is no such thing"}}
-WRONG: dict[int | str, dict[str, Any]] = {422: {"model": m.Problem, "description": "What is wrong, in one sentence"}}
-ABSENT: dict[int | str, dict[str, Any]] = {503: {"model": m.Problem, "description": "Not there now, and why"}}
+NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "There is no such thing"}}
+WRONG: dict[int | str, dict[str, Any]] = {422: {"model": Problem, "description": "What is wrong, in one sentence"}}
+ABSENT: dict[int | str, dict[str, Any]] = {503: {"model": Problem, "description": "Not there now, and why"}}
 Count = Annotated[int, Query(ge=1, le=2000, description="How many at most")]
 
 
@@ -43,17 +45,17 @@ def read_routes(provider: Provider, signals: SignalReader) -> APIRouter:
 
 
 def _state_routes(routes: APIRouter, provider: Provider) -> None:
-    @routes.get("/state", response_model=m.StateNow, tags=["state"])
+    @routes.get("/state", response_model=now.StateNow, tags=["state"])
     async def state() -> Response:
         """The pack now: state, SOC, voltages, current, contactors, enables, limits with what sets them, faults."""
         return json_response(provider.rendered("state"))
 
-    @routes.get("/cells", response_model=m.CellsNow, tags=["state"])
+    @routes.get("/cells", response_model=now.CellsNow, tags=["state"])
     async def cells() -> Response:
         """All cells: an array for each quantity."""
         return json_response(provider.rendered("cells"))
 
-    @routes.get("/cells/{number}", response_model=m.CellNow, responses=NOT_FOUND | WRONG, tags=["state"])
+    @routes.get("/cells/{number}", response_model=now.CellNow, responses=NOT_FOUND | WRONG, tags=["state"])
     async def cell(number: Annotated[int, InPath(description="Cell, from 0")]) -> Response:
         """Everything about one cell."""
         try:
@@ -61,17 +63,17 @@ def _state_routes(routes: APIRouter, provider: Provider) -> None:
         except IndexError as error:
             raise HTTPException(404, str(error)) from None
 
-    @routes.get("/processes", response_model=dict[str, m.Process], tags=["system"])
+    @routes.get("/processes", response_model=dict[str, now.Process], tags=["system"])
     async def processes() -> Response:
         """The processes of the BMS: alive, CPU, memory, overruns and cycle times."""
         return json_response(provider.rendered("processes"))
 
-    @routes.get("/recorder", response_model=m.RecorderNow, tags=["system"])
+    @routes.get("/recorder", response_model=now.RecorderNow, tags=["system"])
     async def recorder() -> Response:
         """The recorder: what it has written and dropped, and how old the surviving state on disk is."""
         return json_response(provider.rendered("recorder"))
 
-    @routes.get("/measurements", response_model=list[m.Measurement], tags=["system"])
+    @routes.get("/measurements", response_model=list[now.Measurement], tags=["system"])
     async def measurements() -> Response:
         """Health of every fitted measurement that the pack has once."""
         return json_response(provider.rendered("measurements"))
