@@ -4,14 +4,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SYSTEM ?= examples/ev-96s.toml
-OUT ?= out/run
+OUT ?= out/demo
+ARGS ?=
 export UV_PYTHON_DOWNLOADS := never
 UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 
-.PHONY: help run test env bench docs lock cells lint unit clean
+.PHONY: help run demo test env bench docs lock cells lint unit clean
 
 help:
-	@echo "make run      the EV example through an hour of driving and charging (SYSTEM=, OUT=)"
+	@echo "make run      the BMS in real time on a simulated EV battery, with the dashboard (SYSTEM=, ARGS=)"
+	@echo "make demo     the EV example through a simulated hour, with plots (SYSTEM=, OUT=)"
 	@echo "make test     everything CI checks: style, types, architecture, tests, documents"
 	@echo "make env      set up .venv and compile the control core beforehand"
 	@echo "make bench    performance figures beside their references"
@@ -20,6 +22,9 @@ help:
 	@echo "make lock     renew the locked requirements"
 
 run: env
+	@exec $(BIN)/ionward run $(SYSTEM) $(ARGS)
+
+demo: env
 	$(BIN)/ionward demo $(SYSTEM) --out $(OUT)
 
 env: $(VENV)/.run-ready

@@ -6,6 +6,7 @@ import math
 import os
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -66,7 +67,8 @@ def run(
     session = Session(console, system, state_dir, host, port, dashboard=not no_dashboard)
     session.open(fresh)
     try:
-        session.start(lambda: _prepare(system, scenario, [*(from_ or []), *(more or [])], map_ or [], seed))
+        driver = "io" if from_ else "plant"
+        session.start(driver, lambda: _prepare(system, scenario, [*(from_ or []), *(more or [])], map_ or [], seed))
         session.watch(duration)
     finally:
         troubles = session.close()
@@ -118,7 +120,6 @@ class Session:
         self._supervisor: Supervisor | None = None
         self._folder = Path()
         self._stop_signals = 0
-        self._simulated = True
         self._began_s = time.monotonic()
 
     def open(self, fresh: bool) -> None:
@@ -147,8 +148,8 @@ class Session:
         if self._stop_signals > 2 and self._supervisor is not None:
             self._supervisor.kill()
 
-    def start(self, prepare: Any) -> None:
-        """Start control while the pack is being read, then the rest, and wait for the first tick.
+    def start(self, driver: str, prepare: Callable[[], Prepared]) -> None:
+        """Start control and the driver while the pack is being read, then the rest, and wait for the first tick.
 
         Raises:
             UserError: the pack or its scenario is wrong, or a process cannot start.
