@@ -70,7 +70,7 @@ def process_row(name: str, process: Item, share: float | None) -> Item:
         "cpu": figures.one(figures.percent(share)),
         "memory": figures.measure(process["pss_mib"] or process["rss_mib"], "MiB", 0),
         "uptime": figures.span(process["uptime_s"]),
-        "cycles": f"{process['cycles']:,}".replace(",", " ") if process["cycles"] else figures.UNKNOWN,
+        "cycles": _count(process["cycles"] or None),
         "overruns": overruns(process) if process["period_s"] else figures.UNKNOWN,
         "cycle": figures.microseconds(cycle["p99"]) if cycle else figures.UNKNOWN,
         "late": figures.microseconds(late["p99"]) if late else figures.UNKNOWN,
@@ -168,15 +168,33 @@ def enable_rows(state: Item) -> list[Item]:
 
 
 def recorder_rows(recorder: Item) -> list[Item]:
-    """What the recorder says, in the words of its record."""
+    """What the recorder says: what it does, what it has written and lost, and how long the disk lasts."""
     if not recorder.get("seen"):
         return []
-    out = []
-    for name, value in recorder.items():
-        if name in ("seen", "time_s", "age_s", "pid") or isinstance(value, dict):
-            continue
-        out.append({"name": name, "value": value})
-    return out
+    state, dropped, per_day = recorder.get("state"), recorder.get("dropped_ticks"), recorder.get("bytes_per_day")
+    free = recorder.get("disk_free_bytes")
+    level = "ok" if state == "recording" else "info" if state == "waiting for control" else "fault"
+    days = ""
+    if isinstance(free, int | float) and isinstance(per_day, int | float) and per_day > 0:
+        days = f", lasts {free / per_day:.0f} days"
+    errors = (recorder.get("disk_errors") or 0) + (recorder.get("state_copy_errors") or 0)
+    rows = [
+        ("Recorder", str(state), level),
+        ("Recorded ticks", _count(recorder.get("recorded_ticks")), ""),
+        ("Dropped ticks", _count(dropped) if dropped else "none", "warning" if dropped else "ok"),
+        ("Written since the start", figures.size(recorder.get("bytes_written")), ""),
+        ("In a day", figures.size(per_day), ""),
+        ("Recordings", f"{recorder.get('segments')}, {figures.size(recorder.get('segments_bytes'))}", ""),
+        ("Disk free", figures.size(free) + days, ""),
+        ("State on disk", f"{figures.span(recorder.get('state_copy_age_s'))} old", ""),
+        ("Failures to write", _count(errors) if errors else "none", "fault" if errors else "ok"),
+    ]
+    return [{"name": name, "word": word, "level": level or "none", "note": ""} for name, word, level in rows]
+
+
+def _count(value: Any) -> str:
+    """A whole number in groups of three."""
+    return f"{int(value):,}".replace(",", "\u202f") if known(value) else figures.UNKNOWN
 
 
 def notes(plan: Plan) -> list[Item]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,8 @@ from fastapi.responses import JSONResponse
 from ionward.dashboard import cells, events, overview, system
 from ionward.dashboard.facts import Facts
 from ionward.dashboard.hub import Topic
+from ionward.dashboard.past import Past
 from ionward.dashboard.trail import Trail
-from ionward.errors import UserError
 from ionward.runtime.live import Live
 
 Item = dict[str, Any]
@@ -27,8 +27,9 @@ class Looking:
     """Looks at one BMS for all pages: its state once per tick, shared by every topic that needs it."""
 
     def __init__(self, live: Live, facts: Facts, history_dir: Path | None) -> None:
-        self.live, self.facts, self.history_dir = live, facts, history_dir
+        self.live, self.facts = live, facts
         self.trail = Trail(live.plan.size)
+        self.past = Past(history_dir, self.trail)
         self._shares = system.Shares()
         self._state: Item | None = None
 
@@ -132,16 +133,12 @@ class Looking:
         return self.trail.window(_names(signals), time.time() - seconds, points)
 
     async def history(
-        self, signals: str, from_s: float, to_s: float, points: int = Query(1200, ge=2, le=POINTS_MAX)
+        self, signals: str, from_s: float, to_s: float, points: int = Query(1000, ge=2, le=POINTS_MAX)
     ) -> Any:
-        """Some signals over a stretch of time, from the files of the history; from memory where there are none."""
-        names = _names(signals)
-        if self.history_dir is None or not self.history_dir.is_dir():
-            return self.trail.window(names, from_s, points) | {"source": "memory"}
-        try:
-            return await asyncio.to_thread(_query, self.history_dir, names, from_s, to_s, points)
-        except UserError as error:
-            return JSONResponse({"detail": str(error)}, 404)
+        """Some signals between two moments, from the files of the history and from memory."""
+        if not (math.isfinite(from_s) and math.isfinite(to_s) and 0 <= from_s < to_s):
+            return JSONResponse({"detail": "the end must come after the beginning"}, 422)
+        return await self.past.ask(_names(signals), from_s, to_s, points)
 
     def event(self, number: int) -> Any:
         """What was before and after an event."""
@@ -152,13 +149,3 @@ class Looking:
 def _names(text: str) -> list[str]:
     """Names of signals, from a list with commas; no more than a chart can hold."""
     return [name for name in text.split(",") if name][:SIGNALS_MAX]
-
-
-def _query(folder: Path, names: list[str], from_s: float, to_s: float, points: int) -> Item:
-    """Ask the history's files, for each signal."""
-    from ionward.runtime.history_query import query
-
-    out: dict[str, Any] = {}
-    for name in names:
-        out[name] = query(folder, name, from_s, to_s, points)
-    return {"series": out, "source": "history"}

@@ -57,7 +57,7 @@ class System extends Following {
         text(element.children[2], row.value);
         text(element.children[3], row.age);
       });
-    keyed(p.recorder, data.recorder, (row) => row.name, (row) => h("div", {}, h("span", {}, row.name), h("b", { class: "num" })), (element, row) => text(element.lastChild, row.value));
+    this.rows(p.recorder, data.recorder);
     p["no-recorder"].hidden = data.recorder.length > 0;
     const notes = [...data.notes, ...data.problems.map((one) => ({ text: one, level: "warning" }))];
     keyed(p.notes, notes, (row) => row.text, (row) => h("div", {}, levelMark(row.level, ""), h("span", { style: "flex:1" }, row.text)), () => {});

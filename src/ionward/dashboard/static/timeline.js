@@ -105,7 +105,7 @@ export class Timeline {
         else this.chart.setSeries(name, [...(data.time_s ?? [])], data.values?.[name] ?? []);
       }
       if (!this.zoom) this.chart.view(this.remembered ? this.begin(to) : to - this.span, to);
-      this.note.textContent = memory || data.source !== "memory" ? this.hint() : "No history yet: this is what is in memory, the last ten minutes at most.";
+      this.note.textContent = data.problems?.length ? data.problems.join("; ") : memory || data.source !== "memory" ? this.hint() : "No history yet: this is what is in memory, the last ten minutes at most.";
       this.chart.draw();
       this.onValues(this.chart.cursor);
     } catch (error) {
