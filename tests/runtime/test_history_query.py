@@ -37,7 +37,6 @@ def truth(name: str, second: np.ndarray) -> np.ndarray:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("history")
     spread = [k for k, kept in enumerate(SIGNALS) if kept.kind == "spread"]
-    minutes = {}
     for hour in HOURS:
         second = START + 3600 * hour + np.arange(3600)
         value = np.zeros((3600, len(SIGNALS)))
@@ -46,13 +45,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         seconds = Seconds(SIGNALS, second, np.full(3600, 100), value, value[:, spread] - 0.5, value[:, spread] + 0.5)
         table = seconds_table(seconds, 1)
         files.save(files.level_file(root, 1, second[0]), table, files.seconds_encodings(table.column_names))
-        for step_s in (60, 3600):
-            path = files.level_file(root, step_s, second[0])
-            minutes[hour] = coarse_table(seconds, 1, 60)
-            new = minutes[hour] if step_s == 60 else hour_row(minutes[hour], int(second[0]))
-            old = files.read_table(path)
-            table = files.merged(old, None if old is None else np.full(len(old), True), new)
-            files.save(path, table, files.coarse_encodings(table.column_names))
+        for part, minutes in files.parts(coarse_table(seconds, 1, 60)).items():
+            for step_s, new in ((60, minutes), (3600, hour_row(minutes, int(second[0])))):
+                path = files.level_file(root, step_s, second[0], part)
+                old = files.read_table(path)
+                table = files.merged(old, None if old is None else np.full(len(old), True), new)
+                files.save(path, table, files.coarse_encodings(table.column_names))
     happened = [Event(START + 10.0 * k, "fault", "crash", "critical", "none", -1, np.nan, f"{k}") for k in range(50)]
     files.save(files.events_file(root, START), events_table(happened, 1))
     return root

@@ -122,13 +122,14 @@ def _take_in(source: Recording, root: Path, number: int, offset_s: float) -> Con
 def _store(root: Path, seconds: Seconds, number: int, problems: list[str]) -> None:
     """Seconds of one hour into the three levels. The hour is made from all minutes that are known of it."""
     hour_s = int(seconds.second[0]) // HOUR_S * HOUR_S
-    path = files.level_file(root, MINUTE_S, hour_s)
-    minutes = _with(path, coarse_table(seconds, number, MINUTE_S), number, hour_s, problems)
-    files.save(path, minutes, files.coarse_encodings(minutes.column_names))
-    path = files.level_file(root, HOUR_S, hour_s)
-    hour = hour_row(minutes.filter(pa.array(_within(minutes, hour_s))), hour_s)
-    hours = _with_hour(path, hour, hour_s, problems)
-    files.save(path, hours, files.coarse_encodings(hours.column_names))
+    for part, new in files.parts(coarse_table(seconds, number, MINUTE_S)).items():
+        path = files.level_file(root, MINUTE_S, hour_s, part)
+        minutes = _with(path, new, number, hour_s, problems)
+        files.save(path, minutes, files.coarse_encodings(minutes.column_names))
+        path = files.level_file(root, HOUR_S, hour_s, part)
+        hour = hour_row(minutes.filter(pa.array(_within(minutes, hour_s))), hour_s)
+        hours = _with_hour(path, hour, hour_s, problems)
+        files.save(path, hours, files.coarse_encodings(hours.column_names))
     path = files.level_file(root, SECOND_S, hour_s)
     rows = _with(path, seconds_table(seconds, number), number, hour_s, problems)
     files.save(path, rows, files.seconds_encodings(rows.column_names))
@@ -230,13 +231,10 @@ def prune(history: Path | str, keep: Keep) -> Pruned:
         found = files.all_files(root)
         sizes = {path: path.stat().st_size for paths in found.values() for path in paths}
         total = sum(sizes.values())
-        days: dict[Path, list[Path]] = {}
-        for path in found["seconds"]:
-            days.setdefault(path.parent, []).append(path)
-        units = [*days.values(), *([path] for path in found["minutes"])]
-        too_old = len(days) - keep.seconds_days, len(days) + len(found["minutes"]) - keep.minutes_days
-        for k, paths in enumerate(units):
-            old = k < too_old[0] or len(days) <= k < too_old[1]
+        seconds, minutes = _by_folder(found["seconds"]), _by_folder(found["minutes"])
+        old_seconds, old_minutes = len(seconds) - keep.seconds_days, len(minutes) - keep.minutes_days
+        for k, paths in enumerate([*seconds, *minutes]):
+            old = k < old_seconds or len(seconds) <= k < len(seconds) + old_minutes
             if old or (keep.max_bytes is not None and total > keep.max_bytes):
                 for path in paths:
                     path.unlink(missing_ok=True)
@@ -246,6 +244,14 @@ def prune(history: Path | str, keep: Keep) -> Pruned:
                 _remove_empty(paths[0].parent, root)
     result.left_bytes = total
     return result
+
+
+def _by_folder(paths: Sequence[Path]) -> list[list[Path]]:
+    """Files of each day together."""
+    days: dict[Path, list[Path]] = {}
+    for path in paths:
+        days.setdefault(path.parent, []).append(path)
+    return list(days.values())
 
 
 def _remove_empty(folder: Path, root: Path) -> None:

@@ -65,6 +65,18 @@ _HOLD_BY_UNIT = {"°C": 1, "K": 1}
 _HOLD = {"cell_voltage_v": 1, "cell_soc": 5}
 
 
+# Minutes and hours have so many columns that finding one would take longer than reading it, so they stand in parts.
+PACK_PART = "pack"
+_CELL_PARTS = {"cell_voltage_v": "cell_voltage", "cell_temperature_c": "cell_temperature", "cell_soc": "cell_soc"}
+PARTS = (PACK_PART, *_CELL_PARTS.values(), "cell_other")
+
+
+def part_of(column: str) -> str:
+    """The part of the minutes and hours that has a column: that of its family of cell signals, or that of the pack."""
+    family, number, _ = column.partition("[")
+    return _CELL_PARTS.get(family, "cell_other") if number and family.startswith("cell_") else PACK_PART
+
+
 class Kept(NamedTuple):
     """One signal in the history.
 

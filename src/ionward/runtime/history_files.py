@@ -3,8 +3,8 @@
 ```
 history/
   2026/05/31/14.parquet     seconds of one hour
-  minute/2026-05-31.parquet minutes of one day
-  hour/2026-05.parquet      hours of one month
+  minute/2026-05-31/…       minutes of one day: pack.parquet, cell_voltage.parquet, …
+  hour/2026-05/…            hours of one month, likewise
   events/2026-05.parquet    faults and changes of state of one month
   segments/2026-05-31.json  which recordings were taken in that begin on this day
 ```
@@ -30,7 +30,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ionward.errors import UserError
-from ionward.runtime.history_columns import SEGMENT, TICKS, TIME, kept_families
+from ionward.runtime.history_columns import PACK_PART, PARTS, SEGMENT, TICKS, TIME, kept_families, part_of
 
 Bools = npt.NDArray[np.bool_]
 
@@ -41,8 +41,8 @@ LATEST_S = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 _COMPRESSION_LEVEL = 6
 _NAMES = {
     "seconds": re.compile(r"\d{4}/\d\d/\d\d/\d\d\.parquet"),
-    "minutes": re.compile(r"minute/\d{4}-\d\d-\d\d\.parquet"),
-    "hours": re.compile(r"hour/\d{4}-\d\d\.parquet"),
+    "minutes": re.compile(rf"minute/\d{{4}}-\d\d-\d\d/({'|'.join(PARTS)})\.parquet"),
+    "hours": re.compile(rf"hour/\d{{4}}-\d\d/({'|'.join(PARTS)})\.parquet"),
     "events": re.compile(r"events/\d{4}-\d\d\.parquet"),
     "segments": re.compile(r"segments/\d{4}-\d\d-\d\d\.json"),
 }
@@ -53,10 +53,11 @@ def utc(time_s: float) -> datetime:
     return datetime.fromtimestamp(time_s, UTC)
 
 
-def level_file(root: Path, step_s: int, time_s: float) -> Path:
-    """The file that holds a moment at the level of seconds, minutes or hours."""
-    forms = {SECOND_S: "%Y/%m/%d/%H.parquet", MINUTE_S: "minute/%Y-%m-%d.parquet", HOUR_S: "hour/%Y-%m.parquet"}
-    return root / utc(time_s).strftime(forms[step_s])
+def level_file(root: Path, step_s: int, time_s: float, part: str = PACK_PART) -> Path:
+    """The file that holds a moment at the level of seconds, or a part of it at that of minutes or hours."""
+    if step_s == SECOND_S:
+        return root / utc(time_s).strftime("%Y/%m/%d/%H.parquet")
+    return root / utc(time_s).strftime("minute/%Y-%m-%d" if step_s == MINUTE_S else "hour/%Y-%m") / f"{part}.parquet"
 
 
 def events_file(root: Path, time_s: float) -> Path:
@@ -182,6 +183,16 @@ def merged(old: pa.Table | None, keep: Bools | None, new: pa.Table) -> pa.Table:
     table = pa.concat_tables([new, kept], promote_options="default")
     time, segment = (table[name].to_numpy().astype(np.int64) for name in (TIME, SEGMENT))
     return table.take(np.lexsort((segment, time)))
+
+
+def parts(table: pa.Table) -> dict[str, pa.Table]:
+    """Minutes or hours cut into the columns of each part."""
+    keys = [TIME, SEGMENT, TICKS]
+    names: dict[str, list[str]] = {}
+    for name in table.column_names:
+        if name not in keys:
+            names.setdefault(part_of(name), []).append(name)
+    return {part: table.select([*keys, *some]) for part, some in names.items()}
 
 
 def _mask(keep: Bools) -> Any:

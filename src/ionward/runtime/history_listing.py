@@ -12,10 +12,12 @@ import pyarrow.parquet as pq
 
 from ionward.errors import UserError
 from ionward.runtime import history_files as files
-from ionward.runtime.history_columns import LEVEL_NAMES, SEGMENT, TICKS, TIME, kept_families
+from ionward.runtime.history_columns import LEVEL_NAMES, PARTS, SEGMENT, TICKS, TIME, kept_families
 from ionward.runtime.history_files import HOUR_S, MINUTE_S, SECOND_S
 from ionward.runtime.history_reader import check_times, existing, micros, read
 from ionward.runtime.history_seconds import Event
+
+_MONTHS_LISTED = 24
 
 
 @dataclass(frozen=True)
@@ -42,16 +44,17 @@ class Span:
 
 
 def signals(history: Path | str) -> list[SignalInfo]:
-    """Every signal that the history has, in the order of the image.
+    """Every signal of the last two years of the history: those of the pack first, then those of each cell.
 
     Raises:
         UserError: there is no history.
     """
     root = existing(history)
     names: dict[str, None] = {}
-    for path in sorted((root / "hour").glob("*.parquet"), reverse=True):
-        with suppress(pa.ArrowException, OSError):
-            names.update(dict.fromkeys(pq.read_schema(path).names))
+    for part in PARTS:
+        for folder in sorted((root / "hour").glob("*"), reverse=True)[:_MONTHS_LISTED]:
+            with suppress(pa.ArrowException, OSError):
+                names.update(dict.fromkeys(pq.read_schema(folder / f"{part}.parquet").names))
     families = kept_families()
     out = []
     for name in names:

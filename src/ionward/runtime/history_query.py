@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from ionward.errors import UserError
 from ionward.runtime import history_files as files
-from ionward.runtime.history_columns import LEVEL_NAMES, TICKS, TIME, Kept, kept_families
+from ionward.runtime.history_columns import LEVEL_NAMES, TICKS, TIME, Kept, kept_families, part_of
 from ionward.runtime.history_files import HOUR_S, MINUTE_S, SECOND_S
 from ionward.runtime.history_listing import SignalInfo, Span, events, signals, span, unknown_signal
 from ionward.runtime.history_reader import Columns, check_times, existing, micros, quoted, read
@@ -75,7 +75,8 @@ def query(history: Path | str, signal: str, from_s: float, to_s: float, points: 
     step_s = _level(root, kept.finest_s, from_s, to_s, points)
     bins = _Bins(from_s, to_s, points, step_s)
     first_s = from_s // step_s * step_s  # the row that was begun before counts too
-    paths = [files.level_file(root, step_s, at) for at in files.period_starts(step_s, first_s, to_s)]
+    part = part_of(signal)
+    paths = [files.level_file(root, step_s, at, part) for at in files.period_starts(step_s, first_s, to_s)]
     parameters = [bins.start_s, bins.width_s, micros(first_s), micros(to_s)]
     found = read(_sql(kept, signal, step_s), [path for path in paths if path.is_file()], parameters)
     if not found.parts and signal not in {known.name for known in signals(root)}:
