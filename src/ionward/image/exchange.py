@@ -129,10 +129,11 @@ REFUSALS = (
     "the BMS is being stopped",
     "measurements are not complete yet",
     "already so",
+    "it came too late: control was not there when it was given; give it again",
 )
 (REFUSED_NOT, REFUSED_FAULT, REFUSED_LATCHED, REFUSED_NO_CONTACTORS, REFUSED_ACTIVE, REFUSED_NOTHING,
  REFUSED_BALANCING, REFUSED_UNKNOWN, REFUSED_VALUE, REFUSED_STOPPING, REFUSED_MEASUREMENT,
- REFUSED_ALREADY) = range(len(REFUSALS))  # fmt: skip
+ REFUSED_ALREADY, REFUSED_LATE) = range(len(REFUSALS))  # fmt: skip
 
 # Written by `services`: one slot for each command of a person or a gateway.
 COMMAND_MESSAGE_SIGNALS = (

@@ -79,11 +79,11 @@ class Bench:
             state = self.state()
             if state["latched_faults"] or state["trip"]["tripped"] or state["guard"]["tripped"]:
                 self.live.command("acknowledge", timeout_s=1.0)
-            return all(state["enables"].values()) and not state["latched_faults"]
+            return bool(all(state["enables"].values()) and not state["latched_faults"])
 
         def connected() -> bool:
             state = self.state()
-            return state["state"] == "connected" and state["contactors"]["main_positive"] == "closed"
+            return bool(state["state"] == "connected" and state["contactors"]["main_positive"] == "closed")
 
         self.wait(clean, "everything acknowledged")
         self.wait(lambda: self.live.command("connect", timeout_s=1.0)[0], "the connection accepted")

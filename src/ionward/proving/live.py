@@ -50,7 +50,7 @@ def prepare_twin(system: System, scenario: Scenario, repeat: bool, seed: int = 1
     simulation = Simulation(system, scenario, seed, keep_traces=False)
     plan = replace(
         live_plan(system),
-        scenario=scenario.file or scenario.scenario.name,
+        scenario=scenario.scenario.name,
         scenario_s=scenario.scenario.duration_s,
         repeat=repeat,
         timeline=tuple(_timeline(scenario)),

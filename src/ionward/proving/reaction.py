@@ -164,7 +164,7 @@ def _health(folder: Path, role: str) -> dict[str, float]:
     record = np.zeros(1, HEALTH_RECORD)
     Block.reader(folder / health_block(role)).latest(record.view(np.int64))
     h = record[0]
-    out = {name: int(h[name]) for name in ("cycles", "overruns_own", "overruns_late", "fifo")}
+    out: dict[str, float] = {name: int(h[name]) for name in ("cycles", "overruns_own", "overruns_late", "fifo")}
     out |= {f"{name}_ms": round(1000.0 * float(h[f"{name}_s"]), 3) for name in ("lateness_max", "cycle_max")}
     for q in (0.5, 0.99, 0.999):
         for kind in ("late", "took"):

@@ -18,7 +18,7 @@ import numpy as np
 from ionward.control.bms import Bms
 from ionward.control.entry import tick_address
 from ionward.image.blocks import Block
-from ionward.image.exchange import COMMAND_MESSAGE_RECORD, SUPERVISOR_RECORD
+from ionward.image.exchange import COMMAND_MESSAGE_RECORD, REFUSED_LATE, SUPERVISOR_RECORD
 from ionward.image.parameters import PARAMETER_RECORD, Parameters
 from ionward.runtime import survival
 from ionward.runtime.cycle import Wires, bind, control_cycle, new_desk, take_samples, wire
@@ -31,6 +31,8 @@ from ionward.runtime.wishes import OverrunBudget, Wishes
 
 IMAGE_PERIOD_S = 0.01
 SURVIVAL_PERIOD_S = 0.05
+# A command that is older was given while nobody was there: who gave it was told so, and must not be surprised later.
+COMMAND_AGE_MAX_S = 0.5
 # The first tick waits so long at most for the driver to come up, and then for the first whole set of measurements.
 DRIVER_WAIT_S = 30.0
 FIRST_SAMPLES_S = 1.0
@@ -117,10 +119,12 @@ class Control:
         message = self._message[0]
         if not self._commands.read(self._commands_seen, self._message.view(np.int64)):
             return
-        result = self.wishes.take(
-            int(message["command"]), float(message["value"]), now_s, self.bms.image, desk.driven[0], desk.guard[0],
-            desk.command[0],
-        )  # fmt: skip
+        result = REFUSED_LATE
+        if abs(now_s - message["time_s"]) <= COMMAND_AGE_MAX_S:
+            result = self.wishes.take(
+                int(message["command"]), float(message["value"]), now_s, self.bms.image, desk.driven[0], desk.guard[0],
+                desk.command[0],
+            )  # fmt: skip
         record["command"], record["command_result"] = self._commands_seen, result
 
     def _checkpoint_request(self) -> int:

@@ -125,14 +125,16 @@ if jit_disabled:
         image: Image
         memory: Memory
 
-    bind = Bound
+    def bind(wires: Wires, desk: Desk, parameters: Parameters, image: Image, memory: Memory) -> Bound:
+        """Put everything that a cycle works on into one, once."""
+        return Bound(wires, desk, parameters, image, memory)
 
 else:
     from numba import types
     from numba.experimental import structref
 
     @structref.register
-    class BoundType(types.StructRef):
+    class BoundType(types.StructRef):  # type: ignore[misc]
         """Type of `Bound` in compiled code."""
 
         def preprocess_fields(self, fields: Any) -> Any:
@@ -149,7 +151,7 @@ else:
     structref.define_constructor(Bound, BoundType, ["wires", "desk", "parameters", "image", "memory"])
     structref.define_attributes(BoundType)
 
-    @njit
+    @njit  # type: ignore[no-redef]
     def bind(wires: Wires, desk: Desk, parameters: Parameters, image: Image, memory: Memory) -> Bound:
         """Put everything that a cycle works on into one, once."""
         return Bound(wires, desk, parameters, image, memory)

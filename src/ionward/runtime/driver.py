@@ -33,6 +33,7 @@ from ionward.runtime.plan import Plan
 from ionward.runtime.role import Role
 
 PLACE_NUMBER, PLACE_TEXT = 1, 2
+INJECTION_AGE_MAX_S = 2.0  # older ones were given while nobody was there
 
 
 class Driver:
@@ -68,18 +69,18 @@ class Driver:
         coils = self.enables.step(now_s, self._control[0], self._guard[0], alive)
         self.devices.write(now_s, coils, self._control[0], self._bleed)
         if self._injections.count != self._injected:
-            self._inject()
+            self._inject(now_s)
         self.devices.read(now_s, self.raw)
         self._publish(now_s)
 
-    def _inject(self) -> None:
+    def _inject(self, now_s: float) -> None:
         number = self._injected + 1
         self._injected = number
         record = self._injection
         done = False
         if self._injections.read(number, record.view(np.int64)):
             fault, place, value = understand(record[0], self._names)
-            if fault is not None:
+            if fault is not None and abs(now_s - record["time_s"][0]) <= INJECTION_AGE_MAX_S:
                 done = self.devices.inject(fault, place, value, bool(record[0]["end"] == 1))
         self.driven["injection"], self.driven["injection_refused"] = number, not done
 
