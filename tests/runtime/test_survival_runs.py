@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.live_runs import LiveRun
 
+from helpers.live_runs import LiveRun
 from ionward.image.signals import FAULT
 from ionward.runtime.replay import replay
 

@@ -151,7 +151,7 @@ else:
     structref.define_constructor(Bound, BoundType, ["wires", "desk", "parameters", "image", "memory"])
     structref.define_attributes(BoundType)
 
-    @njit  # type: ignore[no-redef]
+    @njit
     def bind(wires: Wires, desk: Desk, parameters: Parameters, image: Image, memory: Memory) -> Bound:
         """Put everything that a cycle works on into one, once."""
         return Bound(wires, desk, parameters, image, memory)
