@@ -117,10 +117,18 @@ def plant_fault_page() -> str:
     )
 
 
+def profile_page() -> str:
+    """EV and storage side by side."""
+    from ionward.runtime.profiles_view import markdown
+
+    return markdown()
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "configuration": configuration_reference,
     "signals": signal_page,
     "faults": fault_page,
     "commands": command_page,
     "plant-faults": plant_fault_page,
+    "profiles": profile_page,
 }
