@@ -36,7 +36,6 @@ from ionward.runtime.state_store import sync_folder
 
 CHUNK_S = 1.0  # so much is written, and forced to the disk, at once
 CHUNK_BYTES_MAX = 1 << 25  # of the rows that wait for it
-CHECKPOINT_S = 60.0
 ANSWER_S = 1.0  # a request for a checkpoint is repeated after this
 RETRY_S = 5.0  # after a failure
 DISK_S = 10.0  # how often the disk is looked at
@@ -220,7 +219,7 @@ class RingRecorder:
         self._synced = self._file is not None
         if self._synced:
             self.record["last_checkpoint_tick"] = checkpoint.tick
-            self._checkpoint_due_s = now_s + CHECKPOINT_S
+            self._checkpoint_due_s = now_s + self._rules.checkpoint_s
         return self._synced
 
     def _rotates(self, wall_s: float) -> bool:

@@ -24,13 +24,14 @@ CLOCK_NOTE = "wall_minus_monotonic_s"
 
 @dataclass(frozen=True)
 class Rules:
-    """How long a recording is, and what is kept of them.
+    """How long a recording is, how often it holds the whole state, and what is kept of them.
 
     Free space stays above `free_bytes`, or above `free_share` of a disk so small that this is less.
     """
 
     segment_s: float = 600.0
     segment_bytes: int = 64_000_000
+    checkpoint_s: float = 300.0
     keep_s: float = 30 * DAY_S
     keep_bytes: int = 2_000_000_000
     free_bytes: int = 500_000_000
