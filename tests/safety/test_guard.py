@@ -204,17 +204,34 @@ def test_an_old_sample_read_again_and_again_decides_nothing() -> None:
     assert b.for_s(LIMITS.cell_voltage.age_max_s + 0.05).reason == GUARD_BLIND
 
 
-def test_samples_of_the_past_or_the_future_do_not_count() -> None:
+@pytest.mark.parametrize("times_s", [
+    [-0.02, -0.01] * 20,  # two old samples in turn
+    [1e6 + k for k in range(40)],
+    [math.inf, math.nan, -math.inf, -1.0] * 10,
+])  # fmt: skip
+def test_samples_of_the_past_or_the_future_do_not_count(times_s: list[float]) -> None:
     b = bench()
     b.connected()
-    b.step(5)
     newest_s = b.now_s
-    for off_s in (-0.02, -0.01, 1e6, math.nan, math.inf, -0.03) * 5:
-        b.silent = set()
-        b.step()
-        b.raw.cells[:, 4] = 5.0, newest_s + off_s
-        b.silent = {"cells"}
-        assert b.step().reason != GUARD_VOLTAGE
+    b.silent = {"cells"}
+    for time_s in times_s:
+        b.raw.cells[:, 4] = 5.0, newest_s + time_s
+        assert b.step().reason not in (GUARD_VOLTAGE, GUARD_BLIND)
+
+
+def test_where_samples_are_slower_than_the_delay_their_number_decides() -> None:
+    b = bench(cell_voltage=LIMITS.cell_voltage._replace(delay_s=0.0, samples=7))
+    b.connected()
+    b.cells[0] = 4.9
+    assert b.step(6).enable
+    assert b.step().reason == GUARD_VOLTAGE
+
+
+def test_what_is_beyond_from_the_start_never_gets_the_enable() -> None:
+    b = bench()
+    b.cells[0] = 4.9
+    assert not any(b.step().enable for _ in range(100))
+    assert b.step().reason == GUARD_VOLTAGE
 
 
 @settings(max_examples=40)
@@ -486,6 +503,16 @@ def test_closing_without_a_voltage_to_go_by(sensor: str) -> None:
     b.for_s(LIMITS.bus_memory_s + 0.05)
     b.wish(*CLOSED)
     assert b.step().reason == (GUARD_BUS if sensor == "bus_voltage_v" else GUARD_OK)
+
+
+def test_a_bus_sample_with_a_wrong_time_says_nothing() -> None:
+    b = bench()
+    b.good()
+    b.silent = {"channels"}
+    for channel in (CHANNEL.pack_voltage_v, CHANNEL.bus_voltage_v):
+        b.raw.channels[:, channel] = b.channels["pack_voltage_v"], b.now_s - 0.05
+    b.wish(*CLOSED)
+    assert b.step().reason == GUARD_BUS
 
 
 def test_a_bus_that_falls_after_closing_is_left_to_the_kernel() -> None:
