@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from ionward.battery.reference import configuration_reference
 from ionward.cli.main import COMMANDS, app
-from ionward.image import inputs, parameters, signals
+from ionward.image import exchange, inputs, parameters, signals
 from ionward.image.catalogue import Signal
 from ionward.image.faults import FAULTS, Fault, Level
 from ionward.twin.faults import CHANNEL_PLACES, CONTACTORS, FAULT_CATALOGUE
@@ -52,6 +52,9 @@ def signal_page() -> str:
         ("Events", "One entry for each change of a fault's level.", signals.EVENT_FIELDS),
         ("Commands", "What others may ask for.", inputs.COMMAND_SIGNALS),
         ("Parameters", "What the tick is told about its pack.", parameters.PARAMETER_SIGNALS),
+        ("Driver", "What the driver tells the other processes.", exchange.DRIVEN_SIGNALS),
+        ("Control", "What control tells the driver and the guard.", exchange.CONTROL_SIGNALS),
+        ("Guard", "What the guard tells the driver and control.", exchange.GUARD_SIGNALS),
     )
     text = "# Signals\n\nMade from the catalogue that the program runs on. Current is positive when charging.\n\n"
     return text + "".join(f"## {title}\n\n{about}\n\n{_signal_rows(rows)}" for title, about, rows in parts)

@@ -1,0 +1,113 @@
+"""Faults of the BMS itself: only in real time, latched, and each from its own cause."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from helpers.kernel import Kernel
+from ionward.image.exchange import GUARD_SILENT
+from ionward.image.signals import LEVEL_CRITICAL, LEVEL_FAULT, LEVEL_NONE, LEVEL_WARNING, OPEN_IN_ORDER, OPEN_NOW
+
+INSIDE = ("cycle_stopped", "cycle_overrun", "guard_withholds", "enable_lost")
+
+
+def live() -> Kernel:
+    kernel = Kernel()
+    kernel.command["supervised"] = 1
+    kernel.command["enables"] = 1
+    kernel.close()
+    kernel.run(0.1)
+    assert kernel.levels() == {}
+    return kernel
+
+
+@given(st.integers(0, 13), st.integers(0, 1), st.integers(0, 5), st.floats(0, 10), st.floats(0.001, 5.0))
+def test_in_simulated_time_nothing_of_it_is_raised(
+    withholds: int, tripped: int, trips: int, share: float, pause_s: float
+) -> None:
+    kernel = Kernel(settle=False)
+    kernel.command["guard_withholds"], kernel.command["driver_tripped"] = withholds, tripped
+    kernel.command["driver_trips"], kernel.command["overrun_share"] = trips, share
+    kernel.close()
+    for _ in range(3):
+        kernel.tick(dt_s=pause_s)
+    assert [kernel.level(fault) for fault in INSIDE] == [0, 0, 0, 0]
+
+
+def test_a_pause_of_the_cycle_opens_and_stays_latched() -> None:
+    kernel = live()
+    kernel.tick(dt_s=0.09)
+    assert kernel.level("cycle_stopped") == LEVEL_NONE
+    kernel.tick(dt_s=0.11)
+    assert kernel.level("cycle_stopped") == LEVEL_CRITICAL
+    assert kernel.s["open_request"] == OPEN_NOW
+    kernel.run(0.1)
+    assert kernel.level("cycle_stopped") == LEVEL_NONE
+    assert kernel.fault("cycle_stopped", "latched_level") == LEVEL_CRITICAL
+    assert kernel.s["open_request"] == OPEN_NOW
+    kernel.acknowledge()
+    kernel.tick()
+    assert kernel.s["latched_faults"] == 0
+
+
+def test_overruns_derate_at_half_the_budget_and_open_in_order_when_it_is_used_up() -> None:
+    kernel = live()
+    kernel.command["overrun_share"] = 0.5625
+    kernel.tick()
+    assert kernel.level("cycle_overrun") == LEVEL_WARNING
+    assert kernel.s["derate"] == 1
+    kernel.command["overrun_share"] = 1.0625
+    kernel.tick()
+    assert kernel.level("cycle_overrun") == LEVEL_FAULT
+    assert kernel.s["open_request"] == OPEN_IN_ORDER
+
+
+def test_the_guards_reason_counts_only_while_something_is_closed() -> None:
+    kernel = live()
+    kernel.close(False)
+    kernel.command["guard_withholds"] = GUARD_SILENT
+    kernel.run(0.1)
+    assert kernel.level("guard_withholds") == LEVEL_NONE
+    kernel.s["main_negative_close"] = 1
+    kernel.channels["main_negative_closed"] = 1.0
+    kernel.tick()
+    assert kernel.level("guard_withholds") == LEVEL_CRITICAL
+    assert kernel.fault("guard_withholds", "value") == GUARD_SILENT
+
+
+@pytest.mark.parametrize("from_before", [False, True])
+def test_a_trip_of_the_driver_is_latched_once_also_one_from_before_the_start(from_before: bool) -> None:
+    if from_before:
+        kernel = Kernel(settle=False)
+        kernel.command["supervised"] = 1
+    else:
+        kernel = live()
+    kernel.command["driver_tripped"], kernel.command["driver_trips"] = 1, 3
+    kernel.tick()
+    assert kernel.level("enable_lost") == LEVEL_CRITICAL
+    kernel.run(0.05)
+    assert kernel.level("enable_lost") == LEVEL_NONE
+    assert kernel.fault("enable_lost", "latched_level") == LEVEL_CRITICAL
+    # The driver holds its trip until it sees the acknowledgement: that must not spend it.
+    kernel.acknowledge()
+    kernel.run(0.05)
+    assert kernel.fault("enable_lost", "latched_level") == LEVEL_NONE
+    kernel.command["driver_trips"] = 4
+    kernel.tick()
+    assert kernel.level("enable_lost") == LEVEL_CRITICAL
+
+
+def test_clearing_forgets_the_counts_of_what_is_over_and_of_nothing_else() -> None:
+    kernel = live()
+    kernel.tick(dt_s=0.2)
+    kernel.run(0.1)
+    kernel.command["clear_count"] += 1
+    kernel.tick()
+    assert kernel.fault("cycle_stopped", "count") == 1  # it waits to be acknowledged
+    kernel.acknowledge()
+    kernel.tick()
+    kernel.command["clear_count"] += 1
+    kernel.tick()
+    assert kernel.fault("cycle_stopped", "count") == 0
