@@ -43,6 +43,9 @@ def run(
         Path | None, typer.Option(help="Scenario file (TOML), run through once; left out: the profile's, repeated.")
     ] = None,
     http: Annotated[str, typer.Option(help="Address of dashboard and API: HOST:PORT, or PORT.")] = DEFAULT_HTTP,
+    http_name: Annotated[
+        list[str] | None, typer.Option(help="Another host name under which it is reached, as behind a proxy.")
+    ] = None,
     state_dir: Annotated[
         Path | None, typer.Option(help="Where state, recordings and history are kept (default: in the user's state).")
     ] = None,
@@ -64,7 +67,7 @@ def run(
         raise UserError("--scenario and --from exclude each other: captures bring their own course of events")
     host, port = parse_address(http)
     console = Console(highlight=False, soft_wrap=True)
-    session = Session(console, system, state_dir, host, port, dashboard=not no_dashboard)
+    session = Session(console, system, state_dir, host, port, tuple(http_name or ()), dashboard=not no_dashboard)
     session.open(fresh)
     try:
         driver = "io" if from_ else "plant"
@@ -102,20 +105,28 @@ def parse_address(text: str) -> tuple[str, int]:
 
 
 def default_state_dir(system: Path) -> Path:
-    """The folder of a system file's state, in the user's state directory."""
-    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(base) / "ionward" / system.stem
+    """The folder of a system file's state."""
+    from ionward.runtime.doctor_storage import default_state_folder
+
+    return default_state_folder() / system.stem
 
 
 class Session:
     """One run from its lock to its end."""
 
     def __init__(
-        self, console: Console, system: Path, state_dir: Path | None, host: str, port: int, dashboard: bool
+        self,
+        console: Console,
+        system: Path,
+        state_dir: Path | None,
+        host: str,
+        port: int,
+        names: tuple[str, ...],
+        dashboard: bool,
     ) -> None:
         self._console = console
         self._state_dir = (state_dir or default_state_dir(system)).absolute()
-        self._host, self._port, self._dashboard = host, port, dashboard
+        self._host, self._port, self._names, self._dashboard = host, port, names, dashboard
         self._lock: Any = None
         self._supervisor: Supervisor | None = None
         self._folder = Path()
@@ -174,6 +185,7 @@ class Session:
             started_monotonic_s=time.monotonic(),
             http_host=self._host,
             http_port=self._port,
+            http_names=self._names,
             dashboard=self._dashboard,
             roles=roles,
             notes=(*prepared.notes, *refused),
@@ -230,8 +242,19 @@ class Session:
         if self._dashboard:
             host = f"[{self._host}]" if ":" in self._host else self._host
             console.print(f"dashboard: [bold]http://{host}:{self._port}[/]   (Ctrl-C opens the contactors and ends)")
+            self._tell_token()
         end_s = math.inf if duration_s is None else time.monotonic() + duration_s
         self._loop(live, supervisor, end_s)
+
+    def _tell_token(self) -> None:
+        """Beyond loopback, say what a visitor needs."""
+        from ionward.gateway.access import TOKEN_FILE, TOKEN_VARIABLE, is_loopback
+
+        if is_loopback(self._host):
+            return
+        given = TOKEN_VARIABLE in os.environ
+        where = f"the value of {TOKEN_VARIABLE}" if given else f"in {self._state_dir / TOKEN_FILE}"
+        self._console.print(f"  reachable from the network: visitors need the token, {where}", markup=False)
 
     def _loop(self, live: Any, supervisor: Supervisor, end_s: float) -> None:
         console, shown_s = self._console, -math.inf

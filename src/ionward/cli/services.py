@@ -63,7 +63,7 @@ def main(folder: Path) -> None:
     live = Live(folder, writer=True)
     app = make_app(Provider(live), history)
     mount(live, app, history)
-    access = make_access(plan.http_host, plan.state_dir)
+    access = make_access(plan.http_host, plan.state_dir, names=plan.http_names)
     config = server_config(guarded(app, access), plan.http_host, plan.http_port)
     asyncio.run(serve(role, Server(config)))
 

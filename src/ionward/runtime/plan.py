@@ -48,6 +48,7 @@ class Plan:
     started_monotonic_s: float = 0.0
     http_host: str = "127.0.0.1"
     http_port: int = 8080
+    http_names: tuple[str, ...] = ()
     dashboard: bool = True
     roles: tuple[str, ...] = ()
     guard: dict[str, Any] = field(default_factory=dict)
@@ -77,7 +78,7 @@ def load_plan(live_folder: Path | str) -> Plan:
     """
     values = json.loads((Path(live_folder) / PLAN_FILE).read_text(encoding="utf-8"))
     values["size"] = Size(*(int(n) for n in values["size"]))
-    for name in ("captures", "mapping", "roles", "notes", "timeline"):
+    for name in ("captures", "mapping", "roles", "notes", "timeline", "http_names"):
         values[name] = tuple(values[name])
     return Plan(**values)
 
