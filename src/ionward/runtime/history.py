@@ -36,7 +36,7 @@ from ionward.runtime.history_seconds import (
     segment_id,
     wall_offset_s,
 )
-from ionward.runtime.history_tables import coarse_table, events_table, hour_row, seconds_table
+from ionward.runtime.history_tables import coarse_table, events_table, hour_row, mask, seconds_table
 from ionward.runtime.recording import Recording
 
 __all__ = ["Converted", "Keep", "Pruned", "convert", "convert_all", "prune"]
@@ -127,7 +127,7 @@ def _store(root: Path, seconds: Seconds, number: int, problems: list[str]) -> No
         minutes = _with(path, new, number, hour_s, problems)
         files.save(path, minutes, files.coarse_encodings(minutes.column_names))
         path = files.level_file(root, HOUR_S, hour_s, part)
-        hour = hour_row(minutes.filter(pa.array(_within(minutes, hour_s))), hour_s)
+        hour = hour_row(minutes.filter(mask(_within(minutes, hour_s))), hour_s)
         hours = _with_hour(path, hour, hour_s, problems)
         files.save(path, hours, files.coarse_encodings(hours.column_names))
     path = files.level_file(root, SECOND_S, hour_s)

@@ -31,6 +31,7 @@ import pyarrow.parquet as pq
 
 from ionward.errors import UserError
 from ionward.runtime.history_columns import PACK_PART, PARTS, SEGMENT, TICKS, TIME, kept_families, part_of
+from ionward.runtime.history_tables import mask
 
 Bools = npt.NDArray[np.bool_]
 
@@ -178,7 +179,7 @@ def merged(old: pa.Table | None, keep: Bools | None, new: pa.Table) -> pa.Table:
     if old is None or keep is None:
         return new
     types = {field.name: field.type for field in new.schema}
-    kept = old.filter(_mask(keep))
+    kept = old.filter(mask(keep))
     kept = kept.cast(pa.schema([f.with_type(types.get(f.name, f.type)) for f in kept.schema]), safe=False)
     table = pa.concat_tables([new, kept], promote_options="default")
     time, segment = (table[name].to_numpy().astype(np.int64) for name in (TIME, SEGMENT))
@@ -193,10 +194,6 @@ def parts(table: pa.Table) -> dict[str, pa.Table]:
         if name not in keys:
             names.setdefault(part_of(name), []).append(name)
     return {part: table.select([*keys, *some]) for part, some in names.items()}
-
-
-def _mask(keep: Bools) -> Any:
-    return pa.array(keep)
 
 
 def save(path: Path, table: pa.Table, encodings: dict[str, str] | None = None) -> None:

@@ -48,22 +48,54 @@ class _Columns:
     """Collects the columns of a table."""
 
     def __init__(self, start_s: Ints, segment: int, ticks: Ints) -> None:
+        rows = len(start_s)
         self.names = [TIME, SEGMENT, TICKS]
         self.arrays = [
-            pa.array(start_s * 1000, pa.int64()).cast(_TIME_TYPE),
-            pa.array(np.full(len(start_s), segment), pa.int64()),
-            pa.array(ticks, pa.int32()),
+            _array(_TIME_TYPE, (start_s * 1000).astype(np.int64)),
+            _array(pa.int64(), np.full(rows, segment, np.int64)),
+            _array(pa.int32(), ticks.astype(np.int32)),
         ]
 
-    def add(self, name: str, scaled: Ints, known: Bools, digits: int) -> None:
-        """A column of integers that count units of the last decimal."""
-        data: Any = np.where(known, scaled, 0).clip(-_LARGEST, _LARGEST).astype(np.int32)
-        valid = None if known.all() else pa.array(known).buffers()[1]
-        self.names.append(name)
-        self.arrays.append(pa.Array.from_buffers(column_type(digits), len(data), [valid, pa.py_buffer(data)]))
+    def add(self, names: Sequence[str], values: Array, digits: Sequence[int]) -> None:
+        """Columns for values `[row, column]`, NaN where unknown."""
+        self.add_scaled(names, _scaled(values, digits), ~np.isnan(values), digits)
+
+    def add_scaled(self, names: Sequence[str], scaled: Ints, known: Bools, digits: Sequence[int]) -> None:
+        """Columns for integers `[row, column]` that count units of the last decimal."""
+        data = np.where(known, scaled, 0).clip(-_LARGEST, _LARGEST).T.astype(np.int32, order="C")
+        whole = np.asarray(known.all(axis=0))
+        for k, name in enumerate(names):
+            self.names.append(name)
+            self.arrays.append(_array(column_type(digits[k]), data[k], None if whole[k] else known[:, k]))
 
     def table(self) -> pa.Table:
         return pa.Table.from_arrays(self.arrays, names=self.names)
+
+
+def _array(kind: Any, data: Any, known: Bools | None = None) -> Any:
+    """A column without a copy. (`pyarrow.array` would load pandas where that is installed.)"""
+    valid = None if known is None else pa.py_buffer(np.packbits(known, bitorder="little").tobytes())
+    return pa.Array.from_buffers(kind, len(data), [valid, pa.py_buffer(data)])
+
+
+def _numbers(column: Any) -> Array:
+    """A column of a table as numbers, NaN where unknown."""
+    array = column.combine_chunks()
+    valid, data = array.buffers()
+    rows = slice(array.offset, array.offset + len(array))
+    digits = array.type.scale if pa.types.is_decimal(array.type) else 0
+    numbers = np.frombuffer(data, np.int32)[rows] / 10.0**digits
+    if array.null_count:
+        known = np.unpackbits(np.frombuffer(valid, np.uint8), bitorder="little")[rows].astype(bool)
+        numbers = np.where(known, numbers, np.nan)
+    return np.asarray(numbers, np.float64)
+
+
+def mask(rows: Bools) -> Any:
+    """Which rows of a table are meant, as its `filter` wants it."""
+    return pa.Array.from_buffers(
+        pa.bool_(), len(rows), [None, pa.py_buffer(np.packbits(rows, bitorder="little").tobytes())]
+    )
 
 
 def _scaled(values: Array, digits: int | Sequence[int]) -> Ints:
@@ -95,24 +127,26 @@ def seconds_table(seconds: Seconds, segment: int) -> pa.Table:
     held = [k for k, kept in enumerate(signals) if kept.hold]
     relative[:, held] = _held(relative[:, held], known[:, held], np.array([signals[k].hold for k in held]))
     columns = _Columns(seconds.second, segment, seconds.ticks)
-    at = 0
-    for k, kept in enumerate(signals):
-        if kept.finest_s == 1:
-            columns.add(value_column(kept), relative[:, k], known[:, k], kept.digits)
-        if kept.kind == "spread":
-            stored = (relative[:, k] + base[:, k]) / 10.0**kept.digits
-            _add_band(columns, kept, stored, seconds.low[:, at], seconds.high[:, at])
-            at += 1
+    here = [k for k, kept in enumerate(signals) if kept.finest_s == 1]
+    columns.add_scaled(
+        [value_column(signals[k]) for k in here], relative[:, here], known[:, here], [signals[k].digits for k in here]
+    )
+    spread = [k for k, kept in enumerate(signals) if kept.kind == "spread"]
+    some = [signals[k] for k in spread]
+    stored = (relative + base)[:, spread] / 10.0 ** np.array([kept.digits for kept in some])
+    columns.add([below_column(kept) for kept in some], *_band(stored - seconds.low, some))
+    columns.add([above_column(kept) for kept in some], *_band(seconds.high - stored, some))
     return columns.table()
 
 
-def _add_band(columns: _Columns, kept: Kept, stored: Array, low: Array, high: Array) -> None:
-    unit = 10.0**kept.band_digits
-    for name, distance in ((below_column(kept), stored - low), (above_column(kept), high - stored)):
-        known = np.isfinite(distance)
-        # What rounding of the mean has moved outside is no band; a millionth of a digit is no digit.
-        steps = np.ceil(np.where(known, distance, 0.0).clip(0.0) * unit - 1e-6).clip(0.0).astype(np.int64)
-        columns.add(name, steps, known, kept.band_digits)
+def _band(distance: Array, signals: Sequence[Kept]) -> tuple[Array, list[int]]:
+    """Distances rounded up to whole digits, and how many these are.
+
+    What rounding of the mean has moved outside is no distance; a millionth of a digit is no digit.
+    """
+    digits = [kept.band_digits for kept in signals]
+    unit = 10.0 ** np.array(digits)
+    return np.ceil(distance.clip(0.0) * unit - 1e-6).clip(0.0) / unit, digits
 
 
 def value_column(kept: Kept) -> str:
@@ -142,19 +176,16 @@ def coarse_table(seconds: Seconds, segment: int, step_s: int) -> pa.Table:
     with_extremes[0][:, spread], with_extremes[1][:, spread] = seconds.low, seconds.high
     low = np.fmin.reduceat(with_extremes[0], first, axis=0)
     high = np.fmax.reduceat(with_extremes[1], first, axis=0)
-    for k, kept in enumerate(seconds.signals):
-        if kept.kind == "worst":
-            value = high[:, k]
-        elif kept.is_step:
-            value = seconds.value[last, k]
-        else:
-            value = mean[:, k]
-        digits = 2 if kept.kind == "share" else kept.digits
-        parts = [(kept.name, value)]
-        if kept.has_range:
-            parts += [(f"{kept.name}.min", low[:, k]), (f"{kept.name}.max", high[:, k])]
-        for name, values in parts:
-            columns.add(name, _scaled(values, digits), ~np.isnan(values), digits)
+    signals = seconds.signals
+    value = np.where([kept.kind == "worst" for kept in signals], high, mean)
+    value = np.where([kept.is_step for kept in signals], seconds.value[last], value)
+    columns.add(
+        [kept.name for kept in signals], value, [2 if kept.kind == "share" else kept.digits for kept in signals]
+    )
+    ranged = [k for k, kept in enumerate(signals) if kept.has_range]
+    for end, extreme in (("min", low), ("max", high)):
+        names = [f"{signals[k].name}.{end}" for k in ranged]
+        columns.add(names, extreme[:, ranged], [signals[k].digits for k in ranged])
     return columns.table()
 
 
@@ -168,28 +199,28 @@ def _means(value: Array, weight: Ints, first: Ints) -> Array:
 
 def hour_row(minutes: pa.Table, hour_s: int) -> pa.Table:
     """One hour made from its minutes, whichever recordings these come from."""
-    ticks = minutes[TICKS].to_numpy().astype(np.int64)
     order = np.argsort(minutes[TIME].to_numpy(), kind="stable")
+    ticks = minutes[TICKS].to_numpy().astype(np.int64)[order]
+    names = [name for name in minutes.column_names if name not in (TIME, SEGMENT, TICKS)]
+    values = np.stack([_numbers(minutes[name]) for name in names], axis=1)[order]
     start = np.zeros(1, np.int64)
-    columns = _Columns(np.array([hour_s]), 0, np.array([ticks.sum()]))
+    mean, low, high = _means(values, ticks, start), np.fmin.reduceat(values, start), np.fmax.reduceat(values, start)
+    latest = np.where(np.isnan(values), -1, np.arange(len(values))[:, None]).max(axis=0)
+    last = values[latest, np.arange(len(names))]  # NaN where nothing is known: then all are
     families = kept_families()
-    for field in minutes.schema:
-        if field.name in columns.names:
-            continue
-        digits = field.type.scale if pa.types.is_decimal(field.type) else 0
-        values = minutes[field.name].cast(pa.float64()).to_numpy()[order][:, None]
-        name, _, part = field.name.rpartition(".")
-        kept = families.get((name if part in ("min", "max") else field.name).partition("[")[0])
-        if part == "min":
-            value = np.fmin.reduceat(values, start)
-        elif part == "max" or (kept and kept.kind == "worst"):
-            value = np.fmax.reduceat(values, start)
+    row = mean[0]
+    for k, name in enumerate(names):
+        signal, _, end = name.rpartition(".")
+        kept = families.get((signal if end in ("min", "max") else name).partition("[")[0])
+        if end == "min":
+            row[k] = low[0, k]
+        elif end == "max" or (kept and kept.kind == "worst"):
+            row[k] = high[0, k]
         elif kept and kept.is_step:
-            known = values[~np.isnan(values)]
-            value = known[-1:, None] if len(known) else np.full((1, 1), np.nan)
-        else:
-            value = _means(values, ticks[order], start)
-        columns.add(field.name, _scaled(value[:, 0], digits), ~np.isnan(value[:, 0]), digits)
+            row[k] = last[k]
+    types = [minutes.schema.field(name).type for name in names]
+    columns = _Columns(np.array([hour_s]), 0, np.array([ticks.sum()]))
+    columns.add(names, row[None, :], [kind.scale if pa.types.is_decimal(kind) else 0 for kind in types])
     return columns.table()
 
 
