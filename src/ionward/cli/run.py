@@ -131,6 +131,7 @@ class Session:
         self._supervisor: Supervisor | None = None
         self._folder = Path()
         self._stop_signals = 0
+        self._running = False
         self._began_s = time.monotonic()
 
     def open(self, fresh: bool) -> None:
@@ -196,6 +197,7 @@ class Session:
 
             save_plant(self._folder / PLANT_FILE, prepared.plant, prepared.fingerprint)
         write_live_folder(self._folder, plan, prepared.parameters)
+        self._running = True
         supervisor.start(["guard"])
         self._tell_plan(plan, prepared)
         self._await_first_tick()
@@ -297,12 +299,12 @@ class Session:
         supervisor = self._supervisor
         troubles: list[str] = []
         if supervisor is not None:
-            if supervisor.children:
+            if self._running:
                 self._console.print("opening contactors, ending processes …", style="dim")
             troubles = supervisor.end()
             for trouble in troubles:
                 self._console.print(trouble, style="red", markup=False)
-            if supervisor.children and not troubles:
+            if self._running and not troubles:
                 self._console.print("ended: contactors open, no process left")
         if self._lock is not None:
             self._lock.release()

@@ -196,7 +196,10 @@ class Supervisor:
 
     def end(self) -> list[str]:
         """Open the contactors in order, then end all processes; returns what did not go as it should, in words."""
-        troubles = []
+        troubles: list[str] = []
+        if not (self.folder / PLAN_FILE).exists():
+            self.kill()  # nothing was driven yet
+            return troubles
         if not self._wait_open():
             troubles.append("the contactors were not seen to open in time: the driver drops them now")
         for role in ENDING:
