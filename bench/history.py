@@ -40,7 +40,7 @@ PACK = Path(__file__).parents[1] / "examples" / "ev-96s.toml"
 START_S = 1_767_225_600  # 2026-01-01
 HOUR_S, DAY_S, DAYS = 3600, 86_400, 365
 SEGMENT_S = 600
-VARIANTS = 6
+VARIANTS = 24  # no hour comes twice in a file of minutes
 ZOOMS_S = {"10min": 600.0, "1day": 86_400.0, "1month": 30 * 86_400.0, "1year": 365 * 86_400.0}
 ROUNDS = 20
 
@@ -90,6 +90,21 @@ def _part(hour: Seconds, rows: slice) -> Seconds:
     return Seconds(hour.signals, *(part[rows] for part in parts))
 
 
+def _other(table: pa.Table, rng: np.random.Generator) -> pa.Table:
+    """Hours with their last two digits drawn anew, so that none of a month is like another."""
+    for k, field in enumerate(table.schema):
+        if pa.types.is_decimal(field.type):
+            numbers = table[field.name].cast(pa.float64()).to_numpy()
+            digits = rng.uniform(-100.0, 100.0, len(numbers)) * 10.0**-field.type.scale
+            data = np.rint((numbers + digits) * 10.0**field.type.scale).clip(-1e9 + 1, 1e9 - 1)
+            table = table.set_column(k, field, _array(field.type, np.nan_to_num(data).astype(np.int32)))
+    return table
+
+
+def _array(kind: Any, data: Any) -> Any:
+    return pa.Array.from_buffers(kind, len(data), [None, pa.py_buffer(data)])
+
+
 def _at(table: pa.Table, hour: int) -> pa.Table:
     """A table moved by so many hours."""
     times: Any = pa.array(table[TIME].to_numpy() + np.timedelta64(hour, "h")).cast(table.schema.field(TIME).type)
@@ -97,8 +112,8 @@ def _at(table: pa.Table, hour: int) -> pa.Table:
 
 
 def make_year(root: Path, hours: list[Hour], with_seconds: range, with_minutes: range) -> None:
-    """Files of a year: seconds of some hours, minutes of some days, all hours."""
-    rows = []
+    """Files of a year: seconds of some hours, minutes of some days, all hours of the year."""
+    rows, rng = [], np.random.default_rng(2)
     for day in range(DAYS):
         numbers = range(24 * day, 24 * day + 24)
         if day in with_minutes:
@@ -112,7 +127,7 @@ def make_year(root: Path, hours: list[Hour], with_seconds: range, with_minutes: 
     for start_s in files.period_starts(HOUR_S, START_S, START_S + DAYS * DAY_S):
         month = [row for n, row in enumerate(rows)
                  if files.utc(START_S + n * HOUR_S).month == files.utc(start_s).month]  # fmt: skip
-        save_parts(root, HOUR_S, start_s, month)
+        save_parts(root, HOUR_S, start_s, [_other(pa.concat_tables(month).combine_chunks(), rng)])
 
 
 def save_parts(root: Path, step_s: int, time_s: float, rows: list[pa.Table]) -> None:
