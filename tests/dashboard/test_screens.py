@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ionward.dashboard import cells, events, profiles, system
+from ionward.dashboard import cells, events, profiles, system, words
 from ionward.dashboard.cells import QUANTITIES
 from ionward.dashboard.topics import Looking
 
@@ -86,8 +86,8 @@ def test_events_have_levels_in_words_and_values_around_them(watch: Watch) -> Non
 
 
 def test_words_of_contactors_in_the_log() -> None:
-    assert events.sentence("main_positive closed") == "Main + closed"
-    assert events.sentence("opening: a fault is present") == "Opening: a fault is present"
+    assert words.sentence("main_positive closed") == "Main + closed"
+    assert words.sentence("opening: a fault is present") == "Opening: a fault is present"
 
 
 def test_system_page(watch: Watch) -> None:
@@ -139,3 +139,16 @@ def test_profiles_page_has_three_columns_and_marks_differences(watch: Watch) -> 
     assert 'data-differs="1"' in page
     assert 'data-differs="0"' in page
     assert page.count('class="own"') > 40
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ("fault: Interlock loop open (hvil_closed, value 0)", "fault: Interlock loop open"),
+        ("Crash: critical fault (value 1)", "Crash: critical fault"),
+        ("Cell overvoltage: fault (cell 17, 4.24 V)", "Cell overvoltage: fault (cell 17, 4.24 V)"),
+        ("main_negative: driven and fed back differ", "Main −: driven and fed back differ"),
+    ],
+)
+def test_names_of_the_program_in_words(told: str, shown: str) -> None:
+    assert words.plain(told) == shown

@@ -7,6 +7,7 @@ from typing import Any
 from ionward.dashboard import figures
 from ionward.dashboard.figures import known
 from ionward.dashboard.overview import LEVEL_NAMES
+from ionward.dashboard.words import sentence
 
 Item = dict[str, Any]
 
@@ -15,7 +16,6 @@ KIND_NAMES = {
     "trip": "Trip", "process": "Process", "command": "Command",
 }  # fmt: skip
 SHOWN = 200
-PARTS = {"main_positive": "Main +", "main_negative": "Main −", "precharge": "Precharge"}
 # What stands around an event: name, digits; the unit comes with the values.
 AROUND = {
     "pack_voltage_v": ("Pack voltage", 1),
@@ -62,13 +62,6 @@ def event_row(event: Item) -> Item:
     }
 
 
-def sentence(text: str) -> str:
-    """A text of the log with the names of contactors as the diagram has them, and a capital at its start."""
-    first, _, rest = text.partition(" ")
-    text = f"{PARTS.get(first, first)} {rest}".strip()
-    return text[:1].upper() + text[1:]
-
-
 def fault_row(row: Item) -> Item:
     """One fault over all its events."""
     level, word = level_of(row["level"])
@@ -81,7 +74,7 @@ def fault_row(row: Item) -> Item:
         "count": row["count"],
         "first": figures.clock(row["first"]),
         "last": figures.clock(row["last"]),
-        "text": row["text"],
+        "text": sentence(row["text"]),
         "action": row["action"],
     }
 
@@ -106,7 +99,7 @@ def around(values: Item | None) -> Item | None:
         )
     event = values["event"]
     return {
-        "text": event["text"],
+        "text": sentence(event["text"]),
         "action": event["action"],
         "time_s": values["time_s"],
         "rows": rows,

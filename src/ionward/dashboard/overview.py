@@ -7,6 +7,7 @@ from typing import Any
 from ionward.dashboard import figures
 from ionward.dashboard.facts import Facts
 from ionward.dashboard.figures import UNKNOWN, known
+from ionward.dashboard.words import plain, sentence
 
 State = dict[str, Any]
 Item = dict[str, Any]
@@ -76,20 +77,26 @@ def banners(state: State) -> list[Item]:
     for alarm in state["alarms"]:
         if not (state["stale"] and alarm["id"] in SILENT):
             waits = alarm["id"] in ("driver_tripped", "guard_tripped")
-            out.append(_banner(alarm["id"], alarm["level"], alarm["text"], alarm["action"], waits))
+            out.append(_banner(alarm["id"], alarm["level"], sentence(alarm["text"]), alarm["action"], waits))
     missing = [name for name, given in state["enables"].items() if not given]
     tripped = any(alarm["id"] in ("driver_tripped", "guard_tripped") for alarm in state["alarms"])
     if missing and not tripped and not state["stale"]:
         out.append(_missing_enables(state, missing))
     latched = [fault for fault in state["faults"] if fault["latched"]]
     if latched and not tripped:
-        gravest = max((fault["level"] for fault in latched), key=list(LEVEL_NAMES).index)
-        names = ", ".join(fault["name"] for fault in latched[:2]) + (" and others" if len(latched) > 2 else "")
-        waiting = f"{len(latched)} faults wait" if len(latched) > 1 else "A fault waits"
-        active = any(fault["active"] for fault in latched)
-        does = "It can be acknowledged when its cause is gone." if active else "Find the cause, then acknowledge."
-        out.append(_banner("latched", gravest, f"{waiting} to be acknowledged: {names}", does, not active))
+        out.append(_latched(latched))
     return out
+
+
+def _latched(latched: list[Item]) -> Item:
+    gravest = max((fault["level"] for fault in latched), key=list(LEVEL_NAMES).index)
+    names = ", ".join(fault["name"] for fault in latched[:2]) + (" and others" if len(latched) > 2 else "")
+    many = len(latched) > 1
+    active = any(fault["active"] for fault in latched)
+    title = f"{f'{len(latched)} faults wait' if many else 'A fault waits'} to be acknowledged: {names}"
+    gone = "their causes are gone" if many else "its cause is gone"
+    text = f"{'They' if many else 'It'} can be acknowledged when {gone}."
+    return _banner("latched", gravest, title, text if active else "Find the cause, then acknowledge.", not active)
 
 
 def _banner(key: str, level: str, title: str, text: str, acknowledge: bool = False) -> Item:
@@ -214,7 +221,7 @@ def limit_bar(state: State, facts: Facts, way: str) -> Item:
     elif rule == "pack not connected":
         why = "Would be allowed: the pack is not connected"
     else:
-        why = limits[f"{way}_reason"]
+        why = plain(limits[f"{way}_reason"])
     return {
         "key": way,
         "name": way.capitalize(),
@@ -240,7 +247,7 @@ def _share(value: Any, whole: float) -> float:
 
 def fault_item(fault: Item) -> Item:
     """One fault in plain words: what it is, where, what it means and what to do."""
-    said = [fault["where"].capitalize()] if fault["where"] else []
+    said = [sentence(fault["where"])] if fault["where"] else []
     if known(fault["value"]) and fault["unit"]:
         said.append(f"{fault['value']:.4g} {fault['unit']}".replace("-", figures.MINUS))
     status = "" if fault["active"] else "over, waits to be acknowledged"
@@ -291,7 +298,7 @@ def diagram(state: State, facts: Facts) -> Item:
         "fuse": None if state["fuse_blown"] is None else "blown" if state["fuse_blown"] else "intact",
         "pyrofuse": state["pyrofuse"],
         "fused": fused,
-        "bus_live": bus_word(state, facts) == "live",
+        "bus_live": bus_word(state, facts) == "live" or not facts.contactors,
         "pack": figures.one(figures.pack_voltage(state["pack_voltage_v"])),
         "bus": figures.one(figures.pack_voltage(state["bus_voltage_v"])),
         "bus_word": bus_word(state, facts),
@@ -340,11 +347,15 @@ def _diagram_words(state: State, facts: Facts, contactors: dict[str, Item]) -> s
     return "Single-line diagram: " + "; ".join(parts)
 
 
+def _cells(count: int) -> str:
+    return "1 cell" if count == 1 else f"{count or 'no'} cells"
+
+
 def fact_line(state: State, facts: Facts) -> list[Item]:
     """Small facts below the diagram."""
     items = [
         ("Cells", f"{figures.one(figures.difference(state['cell_voltage_difference_v']))} apart"),
-        ("Balancing", f"{state['balancing_cells']} cells" if facts.balancing else "none"),
+        ("Balancing", _cells(state["balancing_cells"]) if facts.balancing else "none"),
         ("SOH", figures.one(figures.percent(state["soh"]))),
         ("Insulation", figures.one(figures.resistance(state["insulation_ohm"]))),
         ("Interlock", {True: "closed", False: "open", None: UNKNOWN}[state["hvil_closed"]]),

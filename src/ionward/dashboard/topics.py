@@ -98,7 +98,7 @@ class Looking:
             "run": {
                 "source": live.plan.source,
                 "state_dir": live.plan.state_dir,
-                "scenario": live.plan.scenario,
+                "scenario": Path(live.plan.scenario).name,
                 "simulated": live.plan.simulated,
             },
         }

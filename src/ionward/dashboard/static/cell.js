@@ -32,8 +32,8 @@ class Cell extends Following {
     this.details = this.querySelector(".details");
     this.line = new Timeline(this.parts.chart, { ranges: RANGES, span: "300", paneHeight: 130 });
     this.line.follow([
-      { unit: "V", signals: [{ name: `cell_voltage_v[${cell}]`, index: 0 }, { name: "cell_voltage_mean_v", index: 6 }] },
-      { unit: "SOC", signals: [{ name: `cell_soc[${cell}]`, index: 2 }, { name: "soc_mean", index: 6 }] },
+      { unit: "V", signals: [{ name: `cell_voltage_v[${cell}]`, index: 0 }, { name: "cell_voltage_mean_v", index: 6, order: 2 }] },
+      { unit: "SOC", signals: [{ name: `cell_soc[${cell}]`, index: 2 }, { name: "soc_mean", index: 6, order: 2 }] },
       { unit: "°C", signals: [{ name: `cell_temperature_c[${cell}]`, index: 1 }] },
     ]);
     this.line.tools.append(h("span", { class: "note" }, "Grey and dotted: mean of all cells"));

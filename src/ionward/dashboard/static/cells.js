@@ -112,8 +112,13 @@ class Cells extends Following {
   buildMap(data) {
     this.tiles = [];
     this.map.replaceChildren();
+    const few = data.values.length <= 120 && innerWidth > 1080;
+    this.map.style.setProperty("--tile", few ? "66px" : "46px");
+    this.map.style.setProperty("--tile-text", few ? "14px" : "13px");
+    // Rows of the same length, eight cells at most.
+    const columns = Math.ceil(data.per_module / Math.ceil(data.per_module / 8));
     for (let module = 0; module < data.modules; module++) {
-      const cells = h("div", { class: "tiles" });
+      const cells = h("div", { class: "tiles", style: `grid-template-columns: repeat(${columns}, minmax(0, 1fr))` });
       const last = module === data.modules - 1 ? data.values.length : (module + 1) * data.per_module;
       for (let n = module * data.per_module; n < last; n++) {
         const value = h("span", { class: "v" });

@@ -8,7 +8,7 @@ const STEPS_S = [0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 36
 export const DASHES = [[], [7, 4], [2, 3], [10, 3, 2, 3]];
 
 export const colourOf = (index) => css(`--s${(index % 8) + 1}`);
-export const dashOf = (index) => DASHES[Math.floor(index / 2) % DASHES.length];
+export const dashOf = (order) => DASHES[order % DASHES.length];
 
 function niceStep(span, count) {
   const rough = span / Math.max(1, count);
@@ -42,7 +42,7 @@ export function seek(times, time) {
 }
 
 export class Chart {
-  // `panes`: [{unit, signals: [{name, label, index, states}]}]. `onView(from, to, byPerson)` is told of every zoom.
+  // `panes`: [{unit, states, signals: [{name, index, order, step}]}]; `index` chooses the colour, `order` the dashes. `onView(from, to, byPerson)` is told of every zoom.
   constructor(host, { onView, onCursor, onReset, paneHeight = 150 } = {}) {
     this.host = host;
     this.onView = onView;
@@ -158,7 +158,7 @@ export class Chart {
       }
     }
     if (low === Infinity) return null;
-    if (pane.states) return [-0.4, pane.states.length - 0.6];
+    if (pane.states) return [low - 0.7, high + 0.7];
     const least = Math.max(Math.abs(high) * 1e-4, 1e-3);
     if (high - low < least) [low, high] = [(low + high - least) / 2, (low + high + least) / 2];
     const pad = 0.08 * (high - low);
@@ -197,7 +197,7 @@ export class Chart {
     const { top, bottom } = pane.place;
     const y = (v) => bottom - ((v - low) / (high - low)) * (bottom - top);
     const labels = pane.states
-      ? pane.states.map((name, n) => [n, name])
+      ? pane.states.map((name, n) => [n, name]).filter(([n]) => n > low && n < high)
       : (() => {
           const step = niceStep(high - low, this.paneHeight / 36);
           const out = [];
@@ -215,7 +215,7 @@ export class Chart {
     }
   }
 
-  paintSeries(g, pane, { name, index, step }) {
+  paintSeries(g, pane, { name, index, order, step }) {
     const series = this.series.get(name);
     if (!series) return;
     const { top, bottom, range: [low, high] } = pane.place;
@@ -227,7 +227,7 @@ export class Chart {
     if (series.low) this.paintBand(g, series, first, last, y);
     g.lineWidth = 1.75;
     g.lineJoin = "round";
-    g.setLineDash(dashOf(index));
+    g.setLineDash(dashOf(order ?? 0));
     g.beginPath();
     let on = false;
     let before = 0;

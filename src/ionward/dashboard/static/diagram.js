@@ -32,14 +32,14 @@ const TALL = {
   battery: { x: 26, y: 6, w: 320, h: 98, title: [186, 0], voltage: [186, 0] },
   fuse: { at: [124, 148], name: [148, 143], state: [148, 164], anchor: "start" },
   pyro: { at: [124, 216], name: [148, 211], state: [148, 232], anchor: "start" },
-  positive: { at: [124, 326], name: [148, 321], state: [148, 342], anchor: "start" },
+  positive: { at: [124, 326], name: [162, 314], state: [162, 335], anchor: "start" },
   negative: { at: [300, 216], name: [278, 166], state: [278, 187], anchor: "end" },
-  precharge: { at: [40, 312], name: [8, 228], state: [8, 249], anchor: "start" },
+  precharge: { at: [40, 312], name: [8, 208], state: [8, 229], anchor: "start" },
   resistor: { at: [40, 396], name: [58, 402], state: [58, 420], anchor: "start" },
   shunt: { at: [300, 330], name: [280, 276], state: [280, 394], anchor: "end" },
-  link: { at: [212, 484], name: [212, 456], state: [212, 532], word: [212, 562], anchor: "middle" },
+  link: { at: [212, 484], name: [212, 456], state: [212, 541], word: null, anchor: "middle" },
   load: { x: 64, y: 562, w: 296, h: 70, name: [212, 592], state: [212, 616] },
-  arrow: [124, 404, 90],
+  arrow: [124, 464, 90],
   wires: {
     pack: "M124 104V120", packNegative: "M300 104V166", fused: "M124 176V182M124 250V276M124 262H40V262",
     fusedPlain: "M124 176V276M124 262H40V262", pre: "M40 362V366", bus: "M40 426V442H124M124 376V562M124 484H202",
@@ -184,14 +184,15 @@ class Drawing {
     const coil = s("rect", { class: "coil", x: -13, y: 22, width: 26, height: 13, rx: 3 });
     const group = s("g", {}, this.part(
       place,
-      s("path", { class: "wire pins", d: "M-50 0H-26M26 0H50", "data-live": "0" }),
+      s("path", { class: "wire pin-in", d: "M-50 0H-26", "data-live": "0" }),
+      s("path", { class: "wire pin-out", d: "M26 0H50", "data-live": "0" }),
       s("line", { class: "coil-line", x1: 0, y1: 2, x2: 0, y2: 22 }),
       coil, ghost, blade,
       s("circle", { class: "pin", cx: -26, cy: 0, r: 4.5 }),
       s("circle", { class: "pin", cx: 26, cy: 0, r: 4.5 }),
     ), title, word);
     this.body.append(group);
-    return { group, blade, ghost, coil, word };
+    return { group, blade, ghost, coil, word, pins: [group.querySelector(".pin-in"), group.querySelector(".pin-out")] };
   }
 
   drawResistor(place, ohm) {
@@ -215,12 +216,11 @@ class Drawing {
     const title = label(...place.name, "t-label", place.anchor);
     title.textContent = "DC link";
     this.busVoltage = label(...place.state, "t-big", place.anchor);
-    this.busWord = label(...place.word, "t-sub", place.anchor);
+    this.busWord = label(...(place.word ?? place.state), "t-sub", place.anchor);
     this.body.append(
       this.part(place, s("path", { class: "symbol", d: "M-24-10H24M-24 10H24", "stroke-width": 5 })),
       title, this.busVoltage, this.busWord,
     );
-    if (this.at.turn) this.busWord.setAttribute("visibility", "hidden");
   }
 
   drawLoad({ x, y, w, h, name, state }, kind) {
@@ -237,8 +237,9 @@ class Drawing {
     this.data = data;
     text(this.packVoltage, data.pack);
     text(this.current, data.current);
-    text(this.busVoltage, this.at.turn ? `${data.bus} ${data.bus_word}` : data.bus);
-    text(this.busWord, data.bus_word);
+    const measured = data.bus_word !== "not measured";
+    text(this.busVoltage, measured ? (this.at.turn ? `${data.bus} ${data.bus_word}` : data.bus) : "");
+    text(this.busWord, measured && this.at.turn ? "" : data.bus_word);
     text(this.loadWord, data.load);
     text(this.words, data.words);
     for (const { part, full, tall, top } of this.cells) {
@@ -269,9 +270,21 @@ class Drawing {
     drawn.ghost.style.transform = turned(now.driven);
     attr(drawn.coil, "data-on", now.driven ? 1 : 0);
     attr(drawn.group, "data-disagree", now.closed !== now.driven ? 1 : 0);
-    attr(drawn.blade, "data-live", (name === "main_negative" || live.fused) && now.closed ? 1 : 0);
-    for (const pins of drawn.group.querySelectorAll(".pins")) attr(pins, "data-live", now.closed ? (live.fused ? 1 : 0) : 0);
-    text(drawn.word, now.word);
+    const source = name === "main_negative" ? live.packNegative : live.fused;
+    const load = name === "precharge" ? live.pre : live.bus;
+    attr(drawn.pins[0], "data-live", source ? 1 : 0);
+    attr(drawn.pins[1], "data-live", load || (now.closed && source) ? 1 : 0);
+    attr(drawn.blade, "data-live", now.closed && (source || load) ? 1 : 0);
+    this.sayWord(drawn.word, now.word);
+  }
+
+  // Two lines where there is no room for one.
+  sayWord(element, words) {
+    if (element.dataset.words === words) return;
+    element.dataset.words = words;
+    const [first, second] = this.at.turn ? words.split(", ") : [words];
+    element.textContent = second ? `${first},` : first;
+    if (second) element.append(s("tspan", { x: element.getAttribute("x"), dy: "1.2em" }, second));
   }
 
   showFuse(drawn, state, gone) {

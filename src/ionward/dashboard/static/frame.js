@@ -4,6 +4,12 @@ import { attr, h, text } from "./dom.js";
 import { Following, link } from "./link.js";
 
 const NEXT = { auto: "light", light: "dark", dark: "auto" };
+const WORDS = { auto: "as the system", light: "light", dark: "dark" };
+const ICONS = {
+  light: "M12 4V2M12 22v-2M4 12H2M22 12h-2M6.3 6.3 4.9 4.9M19.1 19.1l-1.4-1.4M6.3 17.7l-1.4 1.4M19.1 4.9l-1.4 1.4M12 16a4 4 0 1 0 0-8 4 4 0 0 0 0 8z",
+  dark: "M20 14.5A8.5 8.5 0 0 1 9.5 4a8.5 8.5 0 1 0 10.5 10.5z",
+  auto: "M12 20.5a8.5 8.5 0 1 0 0-17 8.5 8.5 0 0 0 0 17zM12 4v16M14.5 5v14M17 7v10",
+};
 
 class Rail extends Following {
   topic() {
@@ -79,9 +85,9 @@ class Theme extends HTMLElement {
     this.button.onclick = () => window.ionTheme(NEXT[window.ionTheme()]);
     this.tell = () => {
       const now = window.ionTheme();
-      attr(this.button, "aria-label", `Colours: ${now === "auto" ? "as the system" : now}. Change`);
-      attr(this.button, "title", `Colours: ${now === "auto" ? "as the system" : now}`);
-      attr(this.button, "data-theme", now);
+      attr(this.button, "aria-label", `Colours: ${WORDS[now]}. Change`);
+      attr(this.button, "title", `Colours: ${WORDS[now]}`);
+      attr(this.button.querySelector("path"), "d", ICONS[now]);
     };
     addEventListener("ion-theme", this.tell);
     this.tell();

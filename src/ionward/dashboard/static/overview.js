@@ -32,15 +32,15 @@ class Overview extends Following {
           <div class="bottom sub" data-part="temperature-note"></div></div>
       </section>
       <div class="lower">
-        <div class="stack">
-          <section class="card diagram-card grow"><div class="card-head"><h2>Single-line diagram</h2><span class="ion-spring"></span>
+        <div class="stack first">
+          <section class="card diagram-card"><div class="card-head"><h2>Single-line diagram</h2><span class="ion-spring"></span>
             <span class="level" data-part="bus-pill"></span></div>
             <ion-diagram></ion-diagram><div class="facts" data-part="facts"></div></section>
           <section class="card commands" aria-label="Commands" data-part="commands"></section>
         </div>
         <div class="stack">
           <section class="card"><h2>Limits and what sets them</h2><div data-part="limits"></div></section>
-          <section class="card grow"><div class="card-head"><h2>Faults</h2></div><div class="faults" data-part="faults"></div></section>
+          <section class="card grow fault-card"><div class="card-head"><h2>Faults</h2></div><div class="faults" data-part="faults"></div></section>
         </div>
       </div>`;
     this.parts = Object.fromEntries([...this.querySelectorAll("[data-part]")].map((one) => [one.dataset.part, one]));
@@ -169,6 +169,7 @@ class Overview extends Following {
 
   showFaults(faults) {
     const parent = this.parts.faults;
+    this.classList.toggle("has-faults", faults.length > 0);
     if (!faults.length) {
       if (parent.dataset.none !== "1") {
         parent.dataset.none = "1";

@@ -20,12 +20,12 @@ class System extends Following {
   build() {
     this.innerHTML = `<ion-banners></ion-banners><header class="ion-page-head"><h1>System</h1><span class="note" data-part="run"></span></header>
       <section class="card"><h2>Processes</h2><div class="table-wrap"><table class="data cards"><thead><tr><th>Process</th><th>State</th>${COLUMNS.map(([name]) => `<th>${name}</th>`).join("")}</tr></thead><tbody data-part="processes"></tbody></table></div></section>
-      <div class="grid">
-        <section class="card span-5"><h2>Enables</h2><p class="note" style="margin-top:0">A contactor is closed only while both are renewed; each expires by itself.</p><div class="rows" data-part="enables"></div></section>
-        <section class="card span-7"><div class="card-head"><h2>Rhythm of control</h2><span class="ion-spring"></span><span class="keys"><span><i></i>cycle took</span><span><i class="late"></i>woken late</span></span></div>
+      <div class="lower">
+        <div class="stack"><section class="card"><div class="card-head"><h2>Rhythm of control</h2><span class="ion-spring"></span><span class="keys"><span><i></i>cycle took</span><span><i class="late"></i>woken late</span></span></div>
           <dl class="figures" data-part="cycle" style="margin-bottom:16px"></dl><div class="histogram" data-part="histogram" role="img" aria-label="How long cycles took and how late they were woken"></div><p class="note">Length of a bar: logarithm of how often.</p></section>
-        <section class="card span-7"><h2>Sensors</h2><div class="table-wrap"><table class="data cards"><thead><tr><th>Measurement</th><th>Quality</th><th class="r">Value</th><th class="r">Sample</th></tr></thead><tbody data-part="sensors"></tbody></table></div></section>
-        <div class="span-5 stack"><section class="card"><h2>Recorder</h2><div class="rows" data-part="recorder"></div><p class="note" data-part="no-recorder">The recorder has said nothing yet.</p></section>
+          <section class="card"><h2>Sensors</h2><div class="table-wrap"><table class="data cards"><thead><tr><th>Measurement</th><th>Quality</th><th class="r">Value</th><th class="r">Sample</th></tr></thead><tbody data-part="sensors"></tbody></table></div></section></div>
+        <div class="stack"><section class="card"><h2>Enables</h2><p class="note" style="margin-top:0">A contactor is closed only while both are renewed; each expires by itself.</p><div class="rows" data-part="enables"></div></section>
+          <section class="card"><h2>Recorder</h2><div class="rows" data-part="recorder"></div><p class="note" data-part="no-recorder">The recorder has said nothing yet.</p></section>
           <section class="card"><h2>From the start</h2><div class="rows" data-part="notes"></div><p class="note" data-part="no-notes">Nothing to tell: no state was restored, no right was refused.</p></section></div>
       </div>`;
     this.parts = Object.fromEntries([...this.querySelectorAll("[data-part]")].map((one) => [one.dataset.part, one]));

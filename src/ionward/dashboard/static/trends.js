@@ -9,8 +9,8 @@ const KEEP = "ionward-trends";
 const MOST = 12;
 const FOUND = 80;
 
-function stroke(index) {
-  return s("svg", { viewBox: "0 0 26 10", "aria-hidden": "true" }, s("line", { x1: 1, y1: 5, x2: 25, y2: 5, stroke: colourOf(index), "stroke-width": 3, "stroke-dasharray": dashOf(index).join(" ") }));
+function stroke(index, order) {
+  return s("svg", { viewBox: "0 0 26 10", "aria-hidden": "true" }, s("line", { x1: 1, y1: 5, x2: 25, y2: 5, stroke: colourOf(index), "stroke-width": 3, "stroke-dasharray": dashOf(order).join(" ") }));
 }
 
 function number(value, signal) {
@@ -84,7 +84,7 @@ class Trends extends HTMLElement {
       const title = states ? name : (signal.unit || name) + (ofCell ? ", cells" : "");
       const key = title;
       if (!panes.has(key)) panes.set(key, { unit: title, states, signals: [] });
-      panes.get(key).signals.push({ name, index, step: Boolean(states) });
+      panes.get(key).signals.push({ name, index, order: panes.get(key).signals.length, step: Boolean(states) });
     });
     return [...panes.values()];
   }
@@ -93,11 +93,12 @@ class Trends extends HTMLElement {
     const panes = this.panes();
     const room = Math.max(380, innerHeight - 260);
     this.line.chart.paneHeight = Math.round(Math.min(220, Math.max(104, room / Math.max(1, panes.length) - 24)));
+    const rows = panes.flatMap((pane) => pane.signals).sort((a, b) => a.index - b.index);
     keyed(
       this.chosenList,
-      this.chosen.map((name, index) => ({ name, index })),
-      ({ name, index }) => `${name} ${index} ${document.documentElement.dataset.theme}`,
-      ({ name, index }) => h("li", { title: this.signals.get(name).meaning }, stroke(index), h("span", { class: "name" }, name), h("span", { class: "now" }, "–"), h("button", { type: "button", "aria-label": `Remove ${name}`, onclick: () => this.toggle(name) }, icon("close"))),
+      rows,
+      ({ name, index, order }) => `${name} ${index} ${order} ${document.documentElement.dataset.theme}`,
+      ({ name, index, order }) => h("li", { title: this.signals.get(name).meaning }, stroke(index, order), h("span", { class: "name" }, name), h("span", { class: "now" }, "–"), h("button", { type: "button", "aria-label": `Remove ${name}`, onclick: () => this.toggle(name) }, icon("close"))),
       () => {},
     );
     this.line.follow(panes);
