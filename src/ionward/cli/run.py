@@ -302,6 +302,7 @@ class Session:
             if self._running:
                 self._console.print("opening contactors, ending processes …", style="dim")
             troubles = supervisor.end()
+            supervisor.clean()
             for trouble in troubles:
                 self._console.print(trouble, style="red", markup=False)
             if self._running and not troubles:

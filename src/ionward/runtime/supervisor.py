@@ -232,6 +232,12 @@ class Supervisor:
             time.sleep(0.02)
         return False
 
+    def clean(self) -> None:
+        """Take what nobody needs any more out of memory: all but the surviving state and the battery."""
+        for path in self.folder.glob("*"):
+            if path.name not in (*KEPT, PREVIOUS) and path.is_file():
+                path.unlink(missing_ok=True)
+
     def kill(self) -> None:
         """End everything at once."""
         for child in self.children.values():
