@@ -82,6 +82,7 @@ class RecorderRole:
         r, keeper = self.recorder.record[0], self.keeper
         r["state_copies_written"], r["state_copy_errors"] = keeper.written, keeper.errors
         r["state_copy_time_s"], r["state_copy_age_s"] = keeper.taken_s, now_s - keeper.taken_s
+        r["history_failures"] = self.history.failures
         self._block.publish(self.recorder.record.view(np.int64))
 
 

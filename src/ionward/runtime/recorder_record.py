@@ -24,5 +24,6 @@ RECORDER_SIGNALS = (
     Signal("state_copy_time_s", "s", "When the state in the newest copy on disk was taken; NaN none yet"),
     Signal("state_copy_age_s", "s", "How old it is; NaN none yet", minimum=0),
     Signal("state_copy_errors", "", "Failures to write a copy", "i8", 0),
+    Signal("history_failures", "", "Recordings that could not be taken into the history", "i8", 0),
 )  # fmt: skip
 RECORDER_RECORD = record(RECORDER_SIGNALS)
