@@ -120,6 +120,9 @@ def test_every_tick_is_recorded_and_each_recording_replays_alone(tmp_path: Path)
     assert [s.first_tick for s in starts] == [r.first_tick for r in results]
     assert starts[1].first_tick in range(1000, 1010), "on the boundary of the wall clock"
     assert all(s.notes["wall_minus_monotonic_s"] == pytest.approx(WALL_S, abs=1e-6) for s in starts)
+    late = replay(paths[1], from_s=5.0)
+    assert late.agrees
+    assert late.first_tick == starts[1].first_tick, "from the last checkpoint before that time"
     assert (scene["segments"], scene["disk_errors"]) == (2, 0), "looked at when the third began"
     assert scene["bytes_written"] == sum(path.stat().st_size for path in paths)
     assert 0 < scene["bytes_per_day"] < 1e9
