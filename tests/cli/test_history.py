@@ -102,6 +102,16 @@ def test_history_is_made_by_hand(state: Path, tmp_path: Path, capsys: pytest.Cap
     assert not (out / "2026").exists()
 
 
+def test_one_bad_recording_does_not_keep_the_others_out(
+    state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bad.rec").write_bytes(b"nonsense")
+    assert call("make", tmp_path / "bad.rec", state / "recordings", "--out", tmp_path / "h") == 2
+    told = capsys.readouterr()
+    assert "a.rec: 5 s from" in told.out
+    assert "not an Ionward recording" in told.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

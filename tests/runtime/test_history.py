@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -168,6 +170,24 @@ def test_a_crash_leaves_whole_files_and_the_rest_is_done_again(
     assert contents(tmp_path / "h") == whole
 
 
+def test_a_full_disk_is_told_and_nothing_is_lost(
+    tmp_path: Path, recording: Path, system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    convert(recording, tmp_path / "h")
+    before = contents(tmp_path / "h")
+    write_recording(tmp_path / "b.rec", system, 2.0, NOON + 20.0, 70.0)
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(history_files.HistoryWriteError, match="No space left on device; free the disk"):
+        convert_all(tmp_path, tmp_path / "h")
+    assert contents(tmp_path / "h") == before
+    monkeypatch.undo()
+    assert [d.unchanged for d in convert_all(tmp_path, tmp_path / "h")] == [True, False]
+
+
 def test_a_damaged_file_is_set_aside_and_told(tmp_path: Path, recording: Path) -> None:
     convert(recording, tmp_path / "h")
     file = history_files.level_file(tmp_path / "h", 1, NOON)
@@ -220,6 +240,9 @@ def test_an_unreadable_recording_of_a_folder_does_not_keep_the_others_out(
     assert [(line["recording"], line["seconds"]) for line in lines] == [("a.rec", SECONDS + 1), ("b.rec", 0)]
     assert "not an Ionward recording" in lines[1]["problems"][0]
     assert history.main([str(tmp_path / "b.rec"), "--out", str(tmp_path / "h")]) == 2
+    assert (tmp_path / "h/2026/05/29/12.parquet").exists()
+    assert history.main([str(tmp_path / "a.rec"), "--out", str(tmp_path / "h"), "--seconds-days", "0"]) == 0
+    assert not (tmp_path / "h/2026").exists()
 
 
 def test_a_pack_that_grew_a_module_is_read_across_the_change(tmp_path: Path, system: System) -> None:

@@ -135,10 +135,18 @@ def make(
         raise UserError(f"{recordings[0]}: holds no recordings (*.rec)")
     compile_first()
     from ionward.runtime.history import convert
+    from ionward.runtime.history_files import HistoryWriteError
 
-    results = []
+    results, failed = [], False
     for path in paths:
-        done = convert(path, out, epoch_s, again)
+        try:
+            done = convert(path, out, epoch_s, again)
+        except UserError as error:
+            if len(paths) == 1 or isinstance(error, HistoryWriteError):
+                raise
+            typer.echo(f"error: {error}", err=True)
+            failed = True
+            continue
         results.append(asdict(done))
         for problem in done.problems:
             typer.echo(f"{path.name}: {problem}", err=True)
@@ -153,6 +161,8 @@ def make(
             typer.echo(f"{path.name}: {done.seconds} s from {_text(done.from_s)}, {done.events} events{open_yet}")
     if as_json:
         typer.echo(json.dumps({"history": str(out), "recordings": results}))
+    if failed:
+        raise typer.Exit(2)
 
 
 @history_app.command("prune")

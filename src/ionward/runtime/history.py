@@ -91,8 +91,8 @@ def convert(recording: Path | str, history: Path | str, epoch_s: float | None = 
     with files.locked(root):
         segments = files.read_segments(listed)
         known = segments.get(str(number))
-        if known and known["bytes"] == size and not again:
-            return Converted(path.name, unchanged=True, complete=known["complete"])
+        if isinstance(known, dict) and known.get("bytes") == size and not again:
+            return Converted(path.name, unchanged=True, complete=bool(known.get("complete")))
         result = _take_in(source, root, number, offset_s)
         told = {key: value for key, value in asdict(result).items() if key not in ("recording", "unchanged")}
         segments[str(number)] = {"file": path.name, "bytes": size} | told
@@ -177,19 +177,19 @@ def convert_all(
 ) -> list[Converted]:
     """Take every `.rec` file of a folder in, in order of names; what was taken in before costs next to nothing.
 
-    A file that cannot be read is told in its `problems`.
+    A file that cannot be read is told in its `problems`, and keeps no other one out.
 
     Raises:
-        UserError: the history cannot be written.
+        HistoryWriteError: the history cannot be written.
     """
     out = []
     for path in sorted(Path(recordings).glob("*.rec")):
         try:
-            Recording(path)
+            done = convert(path, history)
+        except files.HistoryWriteError:
+            raise
         except UserError as error:
             done = Converted(path.name, problems=list(error.problems))
-        else:
-            done = convert(path, history)
         out.append(done)
         report(done)
     return out
@@ -263,10 +263,18 @@ def _remove_empty(folder: Path, root: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Take recordings in; one JSON object a line tells what became of each. Runs at the lowest priority."""
-    parser = argparse.ArgumentParser(prog="python -m ionward.runtime.history", description=main.__doc__)
+    """Take recordings in, let old files go; one JSON object a line tells what became of each recording.
+
+    Runs at the lowest priority. Returns 2 where something could not be done, which stderr tells.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m ionward.runtime.history", description="Take recordings into a history."
+    )
     parser.add_argument("recordings", nargs="+", type=Path, help="recordings, or folders of them")
     parser.add_argument("--out", required=True, type=Path, help="the history")
+    parser.add_argument("--seconds-days", type=int, default=Keep.seconds_days, help="days of seconds that are kept")
+    parser.add_argument("--minutes-days", type=int, default=Keep.minutes_days, help="days of minutes that are kept")
+    parser.add_argument("--max-bytes", type=int, help="size of the whole history")
     told = parser.parse_args(arguments)
     with suppress(OSError):
         os.nice(19)
@@ -280,6 +288,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except UserError as error:
             print(error, file=sys.stderr, flush=True)
             failed = 2
+    try:
+        prune(told.out, Keep(told.seconds_days, told.minutes_days, told.max_bytes))
+    except UserError as error:
+        print(error, file=sys.stderr, flush=True)
+        failed = 2
     return failed
 
 

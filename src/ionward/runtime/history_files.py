@@ -49,6 +49,10 @@ _NAMES = {
 }
 
 
+class HistoryWriteError(UserError):
+    """The history cannot be written: nothing of it will succeed before that is put right."""
+
+
 def utc(time_s: float) -> datetime:
     """A moment as a date."""
     return datetime.fromtimestamp(time_s, UTC)
@@ -102,13 +106,15 @@ def locked(root: Path) -> Iterator[None]:
     """One writer at a time; another one waits. Makes the folder.
 
     Raises:
-        UserError: the folder cannot be made or written.
+        HistoryWriteError: the folder cannot be made or written.
     """
     try:
-        root.mkdir(parents=True, exist_ok=True)
+        _make_folder(root)
         file = (root / ".lock").open("a")
     except OSError as error:
-        raise UserError(f"{root}: the history cannot be written: {error.strerror}; choose another folder") from None
+        raise HistoryWriteError(
+            f"{root}: the history cannot be written: {error.strerror}; choose another folder"
+        ) from None
     with file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -118,24 +124,41 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
     """Write a file beside its place, force it to the disk and move it there: whole or not at all.
 
     Raises:
-        UserError: it cannot be written; what was there before stays.
+        HistoryWriteError: it cannot be written; what was there before stays.
     """
     temporary = path.with_name(f".{path.name}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         write(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
+        _force(temporary)
         temporary.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _force(path.parent)
     except OSError as error:
         with suppress(OSError):
             temporary.unlink()
-        raise UserError(f"{path}: cannot be written: {error.strerror or error}; free the disk and try again") from None
+        raise HistoryWriteError(
+            f"{path}: cannot be written: {error.strerror or error}; free the disk and try again"
+        ) from None
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it, on the disk too."""
+    missing = []
+    while not folder.is_dir():
+        missing.append(folder)
+        folder = folder.parent
+    for new in reversed(missing):
+        new.mkdir(exist_ok=True)
+        _force(new.parent)
+
+
+def _force(path: Path) -> None:
+    """Force a file or the entries of a folder to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def read_table(path: Path) -> pa.Table | None:
@@ -200,7 +223,7 @@ def save(path: Path, table: pa.Table, encodings: dict[str, str] | None = None) -
     """Write a table, whole or not at all. Each file is one group of rows, with statistics of its times.
 
     Raises:
-        UserError: it cannot be written.
+        HistoryWriteError: it cannot be written.
     """
     named = table.replace_schema_metadata({"ionward": f"history {FORMAT}"})
 
@@ -246,6 +269,6 @@ def _write_text(path: Path, text: str) -> None:
 
 
 def save_segments(path: Path, segments: dict[str, Any]) -> None:
-    """Write the recordings of a day. Raises UserError."""
+    """Write the recordings of a day. Raises HistoryWriteError."""
     text = json.dumps(segments, indent=1, allow_nan=False)
     write_whole(path, lambda temporary: _write_text(temporary, text))

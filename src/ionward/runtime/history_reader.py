@@ -32,6 +32,7 @@ def _database() -> duckdb.DuckDBPyConnection:
         config={
             "autoinstall_known_extensions": "false", "autoload_known_extensions": "false",
             "allow_community_extensions": "false", "enable_external_file_cache": "false", "threads": "2",
+            "memory_limit": "512MB",
         }
     )  # fmt: skip
     connection.execute("SET TimeZone = 'UTC'")
