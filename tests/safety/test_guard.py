@@ -381,6 +381,7 @@ def test_a_wrong_answer_is_told_at_once(off: int) -> None:
     b.spoil = spoil
     verdict = b.step()
     assert (verdict.enable, verdict.reason, verdict.tripped) == (False, GUARD_ANSWER, True)
+    assert b.for_s(1.0).reason == GUARD_ANSWER
 
 
 def test_challenges_differ_from_cycle_to_cycle_and_from_guard_to_guard() -> None:
@@ -447,7 +448,8 @@ def test_slow_stages_get_their_time_again_after_a_silence() -> None:
     b.control_runs = False
     b.for_s(10.0)
     b.control_runs = True
-    assert b.for_s(1.0).enable
+    b.control["tick"] = 100  # long before the next run
+    assert b.step(20).enable
 
 
 # Control's wish.

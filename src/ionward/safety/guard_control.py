@@ -94,8 +94,6 @@ class Heartbeat:
             return
         self._wrong_answer = control.answer != mix(control.challenge, control.flow, control.tick)
         self._wrong_flow = None if control.flow in self._flows else control.flow
-        if self._wrong_answer:
-            return
         after_silence = not now_s - self._answered_s <= self._limits.answer_deadline_s
         self._answered_s = made_s
         self._note_runs(now_s, control, after_silence)
