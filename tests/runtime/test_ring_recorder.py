@@ -54,7 +54,7 @@ class Scene:
         self.control = FakeControl(folder, system)
         self.rules = rules
         self.disk = type("ThisDisk", (Disk,), {})
-        self.free = 10**12
+        self.room = 10**12  # free space without our own recordings
         self.closed: list[Path] = []
         self.recorder = self.new_recorder()
 
@@ -63,7 +63,7 @@ class Scene:
         ring, checkpoints = (Block.reader(self.folder / f"{name}.block") for name in ("ring", "checkpoint"))
         return RingRecorder(
             ring, checkpoints, source, self.folder / "recordings", self.rules,
-            opener=lambda path: self.disk(path, "wb"), space=lambda _: Space(10**12, self.free),
+            opener=lambda path: self.disk(path, "wb"), space=lambda _: Space(10**12, self.room - self.size),
             on_closed=self.closed.append,
         )  # fmt: skip
 
@@ -72,6 +72,10 @@ class Scene:
             self.recorder.step(self.control.now_s, WALL_S + self.control.now_s)
             self.control.run(step, self.requested)
         self.recorder.step(self.control.now_s, WALL_S + self.control.now_s)
+
+    @property
+    def size(self) -> int:
+        return sum(s.size for s in listed(self.folder / "recordings"))
 
     def requested(self) -> int:
         return self["checkpoint_request"]
@@ -273,23 +277,41 @@ def test_the_oldest_recordings_go_when_they_are_too_many_bytes(tmp_path: Path) -
     assert len(scene.replays()) == len(left)
 
 
-def test_free_space_is_kept_and_recording_stops_when_nothing_is_left_to_remove(scene: Scene) -> None:
+def test_the_oldest_go_for_free_space(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, small_system(tmp_path), SHORT)
+    scene.run(3500)
+    before = listed(tmp_path / "recordings")
+    scene.room = 500_000_000 + scene.size - 1000
     scene.run(1500)
-    scene.free = 100_000_000
+    assert scene.state == "recording"
+    left = listed(tmp_path / "recordings")
+    assert before[0].path not in [s.path for s in left]
+    assert before[-1].path in [s.path for s in left]
+    assert scene.size <= scene.room - 500_000_000 + 40_000, "looked at every few seconds"
+    scene.recorder.close(scene.control.now_s, WALL_S + scene.control.now_s)
+    scene.replays()
+
+
+def test_on_a_disk_that_others_have_filled_recording_stops_and_what_is_there_stays(scene: Scene) -> None:
+    scene.run(1500)
+    scene.room = 100_000_000
     scene.run(1500)
     assert scene.state in ("disk full", "waiting for control")
     assert scene.recorder.path is None
-    assert listed(scene.folder / "recordings") == []
-    scene.free = 10**12
+    [result] = scene.replays()
+    assert result.ticks > 1400
+    assert scene.closed == [listed(scene.folder / "recordings")[0].path]
+    scene.room = 10**12
     scene.run(800)
     assert scene.state == "recording"
+    assert len(scene.end()) == 2
 
 
 def test_other_files_are_never_removed(scene: Scene) -> None:
     (scene.folder / "recordings").mkdir()
     mine = scene.folder / "recordings" / "my-drive.rec"
     mine.write_bytes(b"x")
-    scene.free = 0
+    scene.room = 0
     scene.run(100)
     assert mine.exists()
 

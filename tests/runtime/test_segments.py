@@ -74,7 +74,7 @@ def test_what_stays_is_within_the_rules_and_no_more_goes_than_must(
     if others:
         assert all(WALL_S - s.began_s <= RULES.keep_s + RULES.segment_s for s in others)
         assert sum(s.size for s in left) <= RULES.keep_bytes
-        assert freed >= RULES.free_bytes
+        assert freed >= RULES.free_bytes or free_bytes + sum(s.size for s in removable) < RULES.free_bytes
     if gone:
         last = removable[len(gone) - 1]
         before = [last, *left]
@@ -83,6 +83,13 @@ def test_what_stays_is_within_the_rules_and_no_more_goes_than_must(
             or sum(s.size for s in before) > RULES.keep_bytes
             or freed - last.size < RULES.free_bytes
         )
+
+
+def test_nothing_goes_for_space_that_it_would_not_make() -> None:
+    segments = [Segment(WALL_S - 900.0 + n, 1, Path(f"{n}.rec"), 100) for n in range(3)]
+    assert to_remove(segments, RULES, WALL_S, 350, 10**9, None) == [Path("0.rec"), Path("1.rec")]
+    assert to_remove(segments, RULES, WALL_S, 350, 10**9, Path("0.rec")) == [Path("1.rec"), Path("2.rec")]
+    assert to_remove(segments, RULES, WALL_S, 199, 10**9, None) == []
 
 
 @pytest.mark.parametrize(("disk", "floor"), [(2 * 10**12, 500_000_000), (4 * 10**9, 200_000_000)])

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ionward.image.blocks import Block
+from ionward.runtime.codec import InputCodec, record_buffer
 from ionward.runtime.history_maker import HistoryMaker
 from ionward.runtime.plan import Plan
 from ionward.runtime.recorder_record import RECORDER_RECORD
@@ -47,6 +48,8 @@ class RecorderRole:
     """One step after the other; blocks and files are attached here."""
 
     def __init__(self, folder: Path, plan: Plan) -> None:
+        # What is compiled is loaded before the ring is followed: loading can take longer than the ring holds.
+        InputCodec(plan.size).encode(record_buffer(plan.size, 2), 2)
         state_dir = Path(plan.state_dir)
         recordings = state_dir / FOLDER
         self._block = Block.writer(folder / "recorder.block")

@@ -90,6 +90,8 @@ def to_remove(
 ) -> list[Path]:
     """Which recordings must go, oldest first: too old, too many bytes, or too little space. Never the current one.
 
+    Where even all of them would not make enough space, it is somebody else who fills the disk: none goes for that.
+
     Args:
         segments: oldest first.
         rules: what is kept.
@@ -100,6 +102,8 @@ def to_remove(
     """
     total = sum(s.size for s in segments)
     lacking = rules.floor_bytes(disk_bytes) - free_bytes
+    if lacking > sum(s.size for s in segments if s.path != current):
+        lacking = 0
     out = []
     for segment in segments:
         if segment.path == current:
