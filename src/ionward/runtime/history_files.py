@@ -92,13 +92,14 @@ def period_starts(step_s: int, from_s: float, to_s: float) -> Iterator[float]:
 
 def all_files(root: Path) -> dict[str, list[Path]]:
     """Every file of a history by what it is, in order of time."""
-    found: dict[str, list[Path]] = {name: [] for name in _NAMES}
-    for path in sorted(root.rglob("*")):
-        relative = path.relative_to(root).as_posix()
-        for name, pattern in _NAMES.items():
-            if pattern.fullmatch(relative):
-                found[name].append(path)
-    return found
+    found: dict[str, list[str]] = {kind: [] for kind in _NAMES}
+    for folder, _, names in os.walk(root):  # strings are several times faster than paths, and a year has 12,000 files
+        start = folder[len(str(root)) + 1 :]
+        for relative in (f"{start}/{name}" for name in names):
+            for kind, pattern in _NAMES.items():
+                if pattern.fullmatch(relative):
+                    found[kind].append(relative)
+    return {kind: [root / relative for relative in sorted(some)] for kind, some in found.items()}
 
 
 @contextmanager
