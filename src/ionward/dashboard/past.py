@@ -52,7 +52,7 @@ def read(
         try:
             series = query(folder, name, from_s, to_s, points)
         except UserError as error:
-            problems.append(str(error))
+            problems += [problem.removeprefix(f"{folder}: ") for problem in error.problems]
             continue
         problems += series.problems
         found[name] = {
