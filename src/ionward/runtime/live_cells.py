@@ -78,7 +78,7 @@ def cell_view(s: Snapshot, cell: int) -> dict[str, Any]:
         "cell": cell,
         "module": module,
         **values,
-        "voltage_against_mean_v": number(column[CELL.voltage_v] - mean_v, 4),
+        "voltage_against_mean_v": number(float(column[CELL.voltage_v]) - mean_v, 4),
         "voltage_rank": _rank(cells[CELL.voltage_v], cell),
         "soc_rank": _rank(cells[CELL.soc], cell),
         "module_temperature_max_c": number(s.image.modules[MODULE.temperature_max_c, module], 2),
