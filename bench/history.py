@@ -4,9 +4,9 @@ A real hour comes first: the EV example drives, stands and charges in the simula
 a history. The year is made from that hour: hours that begin at random places of it, with another mean temperature and
 SOC, in pieces of ten minutes as the recorder cuts them. Sizes and queries are those of real files.
 
-`figures()` writes two days of seconds, a month of minutes and a year of hours; no query touches more than these, and
-the size of a year is projected from them. `python bench/history.py --year` writes every file of a year instead: 8,760
-hours of seconds, 365 days, 12 months. It takes about half an hour and 5 GB.
+`figures()` writes a day of seconds, twelve days of minutes and a year of hours; no query of 500 points touches more
+files than these, and the size of a year is projected from them. `python bench/history.py --year` writes every file of
+a year instead: 8,760 hours of seconds, 365 days, 12 months. It takes about half an hour and 5 GB.
 """
 
 from __future__ import annotations
@@ -191,8 +191,8 @@ def measure(root: Path, year: bool) -> dict[str, float]:
     out["history_bytes_per_signal_and_second"] = real["seconds"][0] / values
     rng = np.random.default_rng(0)
     hours = [Hour(variant(seconds, rng)) for _ in range(VARIANTS)]
-    with_seconds = range(DAYS * 24) if year else range(48)
-    with_minutes = range(DAYS) if year else range(31)
+    with_seconds = range(DAYS * 24) if year else range(VARIANTS)
+    with_minutes = range(DAYS) if year else range(12)
     began = time.perf_counter()
     make_year(root / "year", hours, with_seconds, with_minutes)
     out["history_write_s"] = time.perf_counter() - began
