@@ -105,6 +105,9 @@ def test_pages_are_reached_without_loading_anew_and_show_what_is_true(address: s
         page.go_back()
         page.wait_for_selector(".tile")
         assert page.evaluate("window.stayed")
+        for nobody in ("96", "x%3Cb%3E"):
+            page.goto(f"{address}/cells/{nobody}")
+            expect(page.locator(".ion-empty")).to_contain_text("This pack has no cell")
         page.locator("ion-theme button").click(click_count=2, delay=20)
         expect(page.locator("html")).to_have_attribute("data-theme", "dark")
         assert told == []

@@ -166,8 +166,8 @@ class Session:
         Raises:
             UserError: the pack or its scenario is wrong, or a process cannot start.
         """
+        from ionward.runtime.live_folder import write_live_folder
         from ionward.runtime.state_store import check_copies
-        from ionward.runtime.supervisor import write_live_folder
         from ionward.runtime.survival_record import pack_fingerprint
 
         supervisor = self._supervisor

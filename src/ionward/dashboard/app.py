@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 
 from fastapi import FastAPI, WebSocket
@@ -44,6 +43,4 @@ def mount(live: Live, app: FastAPI, history_dir: Path | None = None) -> Hub:
         app, title=f"{facts.name} · {TITLE}", favicon=assets.favicon(), dark=None, language="en-GB", tailwind=False,
         show_welcome_message=False, binding_refresh_interval=None, reconnect_timeout=10.0, message_history_length=100,
     )  # fmt: skip
-    with suppress(AttributeError):
-        nicegui_app.config.reload = False
     return hub

@@ -267,10 +267,12 @@ def fault_item(fault: Item) -> Item:
 
 def commands(state: State, facts: Facts) -> list[Item]:
     """Buttons, with the one that is most likely meant now as the primary one. Each asks before it acts."""
-    waits = bool(state["latched_faults"] or state["trip"]["tripped"] or state["guard"]["tripped"])
+    latched = [fault for fault in state["faults"] if fault["latched"]]
+    tripped = bool(state["trip"]["tripped"] or state["guard"]["tripped"])
+    waits = tripped or bool(latched and not any(fault["active"] for fault in latched))
     items = []
     if facts.contactors:
-        ready = state["state"] == "standby" and not waits and not state["stale"]
+        ready = state["state"] == "standby" and not latched and not tripped and not state["stale"]
         items += [("connect", "Connect …", ready), ("disconnect", "Disconnect …", False)]
     items += [("acknowledge", "Acknowledge …", waits), ("clear_faults", "Clear faults …", False)]
     if facts.balancing:

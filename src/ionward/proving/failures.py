@@ -26,8 +26,9 @@ from ionward.proving.live import prepare_twin
 from ionward.proving.scenario import Command, Load, Scenario, built_in_scenario
 from ionward.runtime.battery_file import save_plant
 from ionward.runtime.live import Live
+from ionward.runtime.live_folder import write_live_folder
 from ionward.runtime.plan import PLANT_FILE, live_root
-from ionward.runtime.supervisor import Supervisor, make_live_folder, write_live_folder
+from ionward.runtime.supervisor import Supervisor, make_live_folder
 
 ROLES = ("plant", "control", "guard")
 CAUSES = {

@@ -24,11 +24,12 @@ from ionward.image.exchange import HEALTH_RECORD
 from ionward.image.fault_levels import resolved_levels
 from ionward.image.faults import BY_ID
 from ionward.proving.live import live_plan
+from ionward.runtime.live_folder import write_live_folder
 from ionward.runtime.plan import live_root
 from ionward.runtime.rig import RIG_BLOCK, RIG_SLOTS
 from ionward.runtime.role import PERMITTED, bin_end_s, health_block
 from ionward.runtime.sleeper import Lateness, measure_apart
-from ionward.runtime.supervisor import Supervisor, make_live_folder, write_live_folder
+from ionward.runtime.supervisor import Supervisor, make_live_folder
 
 ROLES = ("io", "control", "guard")
 START_WAIT_S = 60.0

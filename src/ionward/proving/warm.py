@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from ionward._compile import cache_key, forget_old_caches, jit_disabled
+from ionward._cache import cache_folder, cache_key, forget_old_caches, jit_disabled
 
 SYSTEM = """
 [system]
@@ -41,7 +41,8 @@ GROUPS: tuple[tuple[str, ...], ...] = (
 
 
 def _mark() -> Path:
-    return Path(os.environ["NUMBA_CACHE_DIR"]) / f"warm-{cache_key()}"
+    named = os.environ.get("NUMBA_CACHE_DIR")
+    return (Path(named) if named else cache_folder()) / f"warm-{cache_key()}"
 
 
 def is_warm() -> bool:
@@ -173,7 +174,7 @@ def _live(folder: Path) -> None:
     from ionward.proving.live import prepare_twin
     from ionward.proving.scenario import built_in_scenario
     from ionward.runtime.control import Control
-    from ionward.runtime.supervisor import write_live_folder
+    from ionward.runtime.live_folder import write_live_folder
 
     prepared = prepare_twin(_described(folder), built_in_scenario("ev"), repeat=False)
     write_live_folder(folder, replace(prepared.plan, state_dir=str(folder)), prepared.parameters)

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ionward.runtime.plan import BATTERY_FILE
 from ionward.twin.plant import Plant
 from ionward.twin.rows import SET, STATE
 
-BATTERY_FILE = "battery.bin"
 # A battery that was left for longer than this is not lived through, but made anew.
 LEFT_MAX_S = 3600.0
 

@@ -19,7 +19,9 @@ from ionward.control.bms import Bms
 from ionward.control.entry import tick_address
 from ionward.image.blocks import Block
 from ionward.image.exchange import COMMAND_MESSAGE_RECORD, REFUSED_LATE, SUPERVISOR_RECORD
+from ionward.image.faults import FAULT_ID
 from ionward.image.parameters import PARAMETER_RECORD, Parameters
+from ionward.image.signals import FAULT, LEVEL_CRITICAL
 from ionward.runtime import survival
 from ionward.runtime.cycle import Wires, bind, control_cycle, new_desk, take_samples, wire
 from ionward.runtime.plan import PARAMETERS_FILE, Plan
@@ -169,6 +171,11 @@ class Control:
             self._boot_id, desk.command, self._pack,
         )  # fmt: skip
         self._sequence = report.sequence
+        if report.was_closed:
+            # Nobody opened in order: as after any other loss of an enable, a person has to look first.
+            self.bms.image.faults[FAULT.latched_level, FAULT_ID.enable_lost] = LEVEL_CRITICAL
+            self.bms.image.faults[FAULT.count, FAULT_ID.enable_lost] += 1
+            report.what.append("contactors were closed when the earlier run ended: acknowledge before connecting")
         self._give_checkpoint()  # recordings begin with the first tick, from the state taken over
         return [*report.what, *report.refused]
 

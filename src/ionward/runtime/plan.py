@@ -16,6 +16,7 @@ from ionward.image.layout import Size
 PLAN_FILE = "plan.json"
 PARAMETERS_FILE = "parameters.npz"
 PLANT_FILE = "plant.npz"
+BATTERY_FILE = "battery.bin"
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 import ionward
-from ionward._compile import cache_key, jit_disabled
+from ionward._cache import cache_key, jit_disabled
 from ionward.errors import UserError
 from ionward.image import inputs, signals
 from ionward.image.faults import FAULTS

@@ -19,25 +19,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ionward.control.bms import Bms
 from ionward.errors import UserError
 from ionward.image.blocks import Block, words_of
 from ionward.image.exchange import (
-    COMMAND_MESSAGE_RECORD,
     DRIVEN_RECORD,
-    GUARD_RECORD,
     HEALTH_RECORD,
-    INJECTION_RECORD,
     SUPERVISOR_RECORD,
 )
-from ionward.image.parameters import Parameters
-from ionward.runtime import survival
-from ionward.runtime.battery_file import BATTERY_FILE
-from ionward.runtime.cycle import control_words, image_block_words, io_words, supervisor_words
-from ionward.runtime.plan import PARAMETERS_FILE, PLAN_FILE, PLANT_FILE, Plan
-from ionward.runtime.recorder_record import RECORDER_RECORD
-from ionward.runtime.ring import checkpoint_words, ring_slots, ring_words
-from ionward.runtime.role import HEALTH_SLOTS, RUNNING, health_block, health_words
+from ionward.runtime.plan import BATTERY_FILE, PLAN_FILE
+from ionward.runtime.role import RUNNING, health_block
 from ionward.runtime.state_store import holds_state
 
 # What each role is started as.
@@ -79,31 +69,6 @@ def make_live_folder(folder: Path) -> None:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
     except OSError as error:
         raise UserError(f"{folder}: the live folder cannot be made: {error.strerror}; check /dev/shm") from None
-
-
-def write_live_folder(folder: Path, plan: Plan, parameters: Parameters) -> None:
-    """Everything the processes wait for; the plan comes last."""
-    np.savez(folder / PARAMETERS_FILE, **parameters._asdict())
-    size = plan.size
-    bms = Bms(parameters, size)
-    shapes = {
-        "io": (8, io_words(size)),
-        "control": (8, control_words(size)),
-        "image": (4, image_block_words(bms.image)),
-        "guard": (8, words_of(GUARD_RECORD)),
-        "commands": (64, words_of(COMMAND_MESSAGE_RECORD)),
-        "injections": (16, words_of(INJECTION_RECORD)),
-        "supervisor": (2, supervisor_words()),
-        "ring": (ring_slots(plan.cycle_s, size), ring_words(size)),
-        "checkpoint": (2, checkpoint_words(len(bms.snapshot()))),
-        "survival": (2, len(survival.new_words(size))),
-        "recorder": (2, words_of(RECORDER_RECORD)),
-    }
-    for name, (slots, words) in shapes.items():
-        Block.create(folder / f"{name}.block", slots, words)
-    for role in ALL_ROLES:
-        Block.create(folder / health_block(role), HEALTH_SLOTS, health_words())
-    plan.save(folder)
 
 
 @dataclass
@@ -254,8 +219,3 @@ def _ending(code: int) -> str:
         return signal.Signals(-code).name
     except ValueError:
         return f"signal {-code}"
-
-
-__all__ = [
-    "ALL_ROLES", "PLANT_FILE", "Child", "Supervisor", "make_live_folder", "write_live_folder",
-]  # fmt: skip

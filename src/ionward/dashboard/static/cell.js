@@ -20,6 +20,10 @@ function namedFigures(parent, items) {
 class Cell extends Following {
   build() {
     const cell = this.getAttribute("cell");
+    if (!this.topic()) {
+      this.show(null);
+      return;
+    }
     this.innerHTML = `<ion-banners></ion-banners>
       <header class="cell-head"><nav class="crumbs" aria-label="Where"><a href="/cells">Cells</a> ›</nav><h1 class="num"></h1><span class="where"></span>
         <span data-part="marks"></span><span class="ion-spring"></span>
@@ -40,7 +44,8 @@ class Cell extends Following {
   }
 
   topic() {
-    return `cell/${this.getAttribute("cell")}`;
+    const cell = this.getAttribute("cell");
+    return /^\d{1,6}$/.test(cell) ? `cell/${cell}` : null;
   }
 
   silent(is) {
@@ -54,6 +59,7 @@ class Cell extends Following {
 
   show(data) {
     if (data === null) {
+      this.line?.close();
       this.replaceChildren(h("p", { class: "card ion-empty" }, `This pack has no cell ${this.getAttribute("cell")}. `, h("a", { href: "/cells" }, "All cells")));
       return;
     }

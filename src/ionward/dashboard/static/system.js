@@ -26,7 +26,7 @@ class System extends Following {
           <section class="card"><h2>Sensors</h2><div class="table-wrap"><table class="data cards"><thead><tr><th>Measurement</th><th>Quality</th><th class="r">Value</th><th class="r">Sample</th></tr></thead><tbody data-part="sensors"></tbody></table></div></section></div>
         <div class="stack"><section class="card"><h2>Enables</h2><p class="note" style="margin-top:0">A contactor is closed only while both are renewed; each expires by itself.</p><div class="rows" data-part="enables"></div></section>
           <section class="card"><h2>Recorder</h2><div class="rows" data-part="recorder"></div><p class="note" data-part="no-recorder">The recorder has said nothing yet.</p></section>
-          <section class="card"><h2>From the start</h2><div class="rows" data-part="notes"></div><p class="note" data-part="no-notes">Nothing to tell: no state was restored, no right was refused.</p></section></div>
+          <section class="card"><h2>From the start</h2><div class="rows" data-part="notes"></div><p class="note" data-part="no-notes">Nothing to tell: no state was restored, no right was refused.</p><p class="note">Is this machine good enough? <code>ionward doctor</code> tells, and what to change.</p></section></div>
       </div>`;
     this.parts = Object.fromEntries([...this.querySelectorAll("[data-part]")].map((one) => [one.dataset.part, one]));
   }
