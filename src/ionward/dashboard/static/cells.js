@@ -98,10 +98,10 @@ class Cells extends Following {
     text(p.balancing, String(data.balancing.length));
     text(p["end-low"], data.low === null ? "" : `${data.low.toFixed(data.digits)} ${data.unit}`);
     text(p["end-high"], data.high === null ? "" : `${data.high.toFixed(data.digits)} ${data.unit}`);
-    const theme = document.documentElement.dataset.theme + data.key;
+    const theme = document.documentElement.dataset.theme + data.key + this.view;
     if (this.theme !== theme) {
       this.theme = theme;
-      p.ramp.style.background = gradient(data.around_mean);
+      p.ramp.style.background = gradient(data.around_mean, this.view === "bars");
       text(p["legend-name"], data.around_mean ? "Colour: distance from the mean" : "Colour: coldest to hottest");
       for (const tile of this.tiles ?? []) tile.step = null;
     }
@@ -193,7 +193,7 @@ class Cells extends Following {
       g.fillText(v.toFixed(data.digits), area.left - 8, y(v));
     }
     const step = (area.right - area.left) / data.values.length;
-    const colours = scale(data.around_mean);
+    const colours = scale(data.around_mean, true);
     const bled = new Set(data.balancing);
     data.values.forEach((v, n) => {
       const x = area.left + n * step;

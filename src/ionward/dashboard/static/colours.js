@@ -1,8 +1,9 @@
 // Colour scales for maps of many cells, safe for the colour-blind: blue - grey - orange around a mean, or pale to strong.
 
 const SCALES = {
-  light: { around: ["#005a9c", "#6fb1dc", "#eceeee", "#f0a860", "#b54700"], rising: ["#f3f1e7", "#f5d58c", "#eb9a3a", "#c75a10", "#7d2d00"] },
-  dark: { around: ["#7cc4f5", "#2f79ad", "#273238", "#a85a1d", "#ff9e57"], rising: ["#222b2f", "#5b4520", "#9a6420", "#d98a33", "#ffd08a"] },
+  // `bars` stand on the surface itself: their middle must be seen against it.
+  light: { bars: ["#005a9c", "#4b98cd", "#8a9ba4", "#dd9440", "#b54700"], around: ["#005a9c", "#6fb1dc", "#eceeee", "#f0a860", "#b54700"], rising: ["#f3f1e7", "#f5d58c", "#eb9a3a", "#c75a10", "#7d2d00"] },
+  dark: { bars: ["#7cc4f5", "#4b93c4", "#6f838c", "#c9803c", "#ff9e57"], around: ["#7cc4f5", "#2f79ad", "#273238", "#a85a1d", "#ff9e57"], rising: ["#222b2f", "#5b4520", "#9a6420", "#d98a33", "#ffd08a"] },
 };
 export const STEPS = 40;
 
@@ -26,10 +27,11 @@ function made(stops) {
 
 const cache = new Map();
 
-export function scale(aroundMean) {
+export function scale(aroundMean, bars = false) {
   const theme = document.documentElement.dataset.theme === "dark" ? "dark" : "light";
-  const key = `${theme}${aroundMean}`;
-  if (!cache.has(key)) cache.set(key, made(SCALES[theme][aroundMean ? "around" : "rising"]));
+  const kind = bars ? "bars" : aroundMean ? "around" : "rising";
+  const key = `${theme} ${kind}`;
+  if (!cache.has(key)) cache.set(key, made(SCALES[theme][kind]));
   return cache.get(key);
 }
 
@@ -38,7 +40,7 @@ export function stepOf(value, low, high) {
   return Math.round(Math.min(1, Math.max(0, (value - low) / (high - low))) * STEPS);
 }
 
-export function gradient(aroundMean) {
-  const colours = scale(aroundMean);
+export function gradient(aroundMean, bars = false) {
+  const colours = scale(aroundMean, bars);
   return `linear-gradient(90deg, ${[0, 10, 20, 30, 40].map((n) => colours[n].fill).join(", ")})`;
 }
