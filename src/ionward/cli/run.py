@@ -198,10 +198,9 @@ class Session:
             save_plant(self._folder / PLANT_FILE, prepared.plant, prepared.fingerprint)
         write_live_folder(self._folder, plan, prepared.parameters)
         self._running = True
-        supervisor.start(["guard"])
         self._tell_plan(plan, prepared)
         self._await_first_tick()
-        supervisor.start(roles[3:])
+        supervisor.start(roles[2:])
 
     def _tell_plan(self, plan: Any, prepared: Any) -> None:
         size, out = plan.size, self._console.print

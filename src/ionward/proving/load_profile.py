@@ -9,9 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-from pyarrow import csv as pa_csv
-from pyarrow import parquet as pa_parquet
 
 from ionward.battery.problems import did_you_mean
 from ionward.battery.system import System
@@ -108,6 +105,10 @@ def read_profile(name: str, folder: Path) -> tuple[Array, Array, str]:
 
 
 def _read_columns(path: Path) -> tuple[Array, Array, str]:
+    import pyarrow as pa  # takes its time, and most scenarios name no file
+    from pyarrow import csv as pa_csv
+    from pyarrow import parquet as pa_parquet
+
     try:
         table = pa_parquet.read_table(path) if path.suffix == ".parquet" else pa_csv.read_csv(path)
     except (pa.ArrowInvalid, OSError) as error:
@@ -131,6 +132,8 @@ def _kind(path: Path) -> str:
 
 
 def _numbers(table: Any, column: str, path: Path) -> Array:
+    import pyarrow as pa
+
     try:
         values = table.column(column).cast(pa.float64()).to_numpy()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
