@@ -25,6 +25,7 @@ from ionward.image.signals import FAULT, LEVEL_CRITICAL
 from ionward.runtime import survival
 from ionward.runtime.cycle import Wires, bind, control_cycle, new_desk, take_samples, wire
 from ionward.runtime.plan import PARAMETERS_FILE, Plan
+from ionward.runtime.preload import preload_control
 from ionward.runtime.recorder_record import RECORDER_RECORD
 from ionward.runtime.ring import fill_checkpoint
 from ionward.runtime.role import Role
@@ -182,6 +183,7 @@ class Control:
 
 def main(folder: Path) -> None:
     """Run the process until it is told to end."""
+    preload_control()
     role = Role(folder, "control", deadly=signal.SIGKILL)
     control = Control(folder, role.plan)
     told = control.restore(folder, role.plan)

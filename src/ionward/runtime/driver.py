@@ -131,7 +131,9 @@ def understand(record: Any, names: tuple[str, ...]) -> tuple[str | None, int | s
 def main(folder: Path, name: str) -> None:
     """Run the process until it is told to end."""
     if name == "plant":
-        import ionward.twin.living  # noqa: F401 - loads while the supervisor still reads the pack
+        from ionward.runtime.preload import preload_plant
+
+        preload_plant()
     role = Role(folder, name, deadly=signal.SIGTERM)
     devices = make_devices(folder, role.plan)
     driver = Driver(folder, role.plan, devices)

@@ -1,0 +1,69 @@
+"""Machine code loaded before there is a plan: processes do it while the supervisor still reads the pack.
+
+Nothing is run. Every pack has the same types, so arrays of length one stand for all.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ionward._compile import jit_disabled
+from ionward.image.blocks import HEADER_WORDS
+from ionward.image.inputs import new_raw
+from ionward.image.layout import Size, new_image
+
+SIZE = Size(1, 1, 1)
+
+
+def preload_control() -> None:
+    """The tick and the cycle around it."""
+    from ionward.control.entry import argument_types, tick_address
+    from ionward.control.tick import new_memory
+    from ionward.image.parameters import PARAMETER_RECORD, Parameters
+    from ionward.runtime.cycle import Wire, Wires, bind, control_cycle, new_desk
+
+    tick_address()
+    if jit_disabled:
+        return
+
+    def wire(writable: bool) -> Wire:
+        numbers = np.zeros((1, HEADER_WORDS), np.int64)
+        counter, floats = np.zeros(1, np.int64), numbers.view(np.float64)
+        for array in (counter, numbers, floats):
+            array.flags.writeable = writable
+        return Wire(counter, numbers, floats)
+
+    shapes: list[Any] = [(1,) * kind.ndim for kind in argument_types()[2].types]
+    parameters = Parameters(np.zeros(1, PARAMETER_RECORD), *(np.zeros(shape) for shape in shapes[1:]))
+    image = new_image(SIZE)
+    wires = Wires(wire(False), wire(False), wire(True), wire(True), wire(True))
+    bound = bind(wires, new_desk(SIZE, image), parameters, image, new_memory(SIZE))
+    _load(control_cycle, 1, 0.0, 0.0, True, bound)
+
+
+def preload_plant() -> None:
+    """The simulated battery's step and its sensors."""
+    from ionward.twin.plant import Plant, advance, measure
+
+    if jit_disabled:
+        return
+    flat = {"settings", "state", "outputs", "channel_truth", "temperature_truth", "generator", "quantiles"}
+    plant = Plant(
+        **{
+            name: np.zeros(
+                (1,) * (1 if name in flat else 3 if name == "table" else 2),
+                np.int64 if name == "generator" else np.float64,
+            )
+            for name in Plant._fields
+        }
+    )
+    _load(advance, plant)
+    _load(measure, plant, new_raw(1, 1))
+
+
+def _load(function: Any, *arguments: Any) -> None:
+    from numba import typeof
+
+    function.compile(tuple(typeof(argument) for argument in arguments))
