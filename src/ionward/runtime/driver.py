@@ -24,7 +24,6 @@ from ionward.image.exchange import (
     DRIVEN_RECORD,
     GUARD_RECORD,
     INJECTION_RECORD,
-    TRIP_SUPERVISOR,
 )
 from ionward.image.inputs import new_raw
 from ionward.runtime.devices import Devices, make_devices
@@ -102,7 +101,6 @@ class Driver:
     def open(self, now_s: float) -> None:
         """Open everything and say so."""
         self.step(now_s, alive=False)
-        self.driven["trip_reason"] = TRIP_SUPERVISOR if self.enables.tripped else self.driven["trip_reason"]
 
 
 def _fault_names() -> tuple[str, ...]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 
 from ionward.control.bms import Bms
+from ionward.errors import UserError
 from ionward.image.blocks import Block, words_of
 from ionward.image.exchange import (
     COMMAND_MESSAGE_RECORD,
@@ -24,7 +26,18 @@ from ionward.runtime.supervisor import ALL_ROLES
 
 
 def write_live_folder(folder: Path, plan: Plan, parameters: Parameters) -> None:
-    """Everything the processes wait for; the plan comes last."""
+    """Everything the processes wait for; the plan comes last.
+
+    Raises:
+        UserError: there is not enough memory for it.
+    """
+    try:
+        _write(folder, plan, parameters)
+    except OSError as error:
+        raise UserError(f"{folder}: {error.strerror}: the run needs some tens of MB there; free some") from None
+
+
+def _write(folder: Path, plan: Plan, parameters: Parameters) -> None:
     np.savez(folder / PARAMETERS_FILE, **parameters._asdict())
     size = plan.size
     bms = Bms(parameters, size)
@@ -42,7 +55,14 @@ def write_live_folder(folder: Path, plan: Plan, parameters: Parameters) -> None:
         "recorder": (2, words_of(RECORDER_RECORD)),
     }
     for name, (slots, words) in shapes.items():
-        Block.create(folder / f"{name}.block", slots, words)
+        _make(folder / f"{name}.block", slots, words)
     for role in ALL_ROLES:
-        Block.create(folder / health_block(role), HEALTH_SLOTS, health_words())
+        _make(folder / health_block(role), HEALTH_SLOTS, health_words())
     plan.save(folder)
+
+
+def _make(path: Path, slots: int, words: int) -> None:
+    """A block whose memory is there: a page that cannot be had later would kill whoever touches it."""
+    Block.create(path, slots, words)
+    with path.open("rb+") as file:
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
