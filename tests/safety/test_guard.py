@@ -507,6 +507,28 @@ def test_closing_without_a_voltage_to_go_by(sensor: str) -> None:
     assert b.step().reason == (GUARD_BUS if sensor == "bus_voltage_v" else GUARD_OK)
 
 
+def test_two_wrong_samples_at_the_closing_decide() -> None:
+    b = bench()
+    b.good()
+    b.channels["bus_voltage_v"] = b.channels["pack_voltage_v"]
+    b.step(5)
+    b.wish(*CLOSED)
+    b.channels["bus_voltage_v"] = 0.0
+    assert b.step().enable
+    assert b.step().reason == GUARD_BUS
+
+
+def test_a_bus_that_has_not_been_heard_of_for_long_does_not_match() -> None:
+    b = bench()
+    b.good()
+    b.channels["bus_voltage_v"] = b.channels["pack_voltage_v"]
+    b.step(5)
+    b.silent = {"channels"}
+    b.for_s(LIMITS.bus_memory_s + 0.05)
+    b.wish(*CLOSED)
+    assert b.step().reason == GUARD_BUS
+
+
 def test_a_bus_sample_with_a_wrong_time_says_nothing() -> None:
     b = bench()
     b.good()
@@ -663,6 +685,7 @@ def tripped() -> Bench:
 
 def test_a_trip_waits_for_a_person_and_for_everything_to_be_open() -> None:
     b = tripped()
+    b.acknowledge()  # at the very time of the trip: for something before
     b.wish()
     assert b.for_s(20.0).reason == GUARD_LATCHED
     b.acknowledge()
@@ -736,15 +759,15 @@ def test_control_that_lies_on_keeps_the_pack_open() -> None:
 def test_contactors_driven_closed_without_the_enable_latch_too() -> None:
     """Whatever the driver does: what is wrong while something is closed waits for a person."""
     b = bench()
-    b.good()
-    b.obeys = False
+    b.control["flow"] = 0
+    assert not b.step(20).tripped
     b.driver_runs = False
     b.driven["main_negative"] = 1
     b.driven["cycle"] += 1
     b.driven["time_s"] = b.now_s + CYCLE_S
     b.io_count += 1
-    b.control["flow"] = 0
-    assert b.step().tripped
+    verdict = b.step()
+    assert (verdict.tripped, verdict.trip_reason) == (True, GUARD_FLOW)
 
 
 STEPS = st.lists(
