@@ -50,15 +50,11 @@ def preload_plant() -> None:
     if jit_disabled:
         return
     flat = {"settings", "state", "outputs", "channel_truth", "temperature_truth", "generator", "quantiles"}
-    plant = Plant(
-        **{
-            name: np.zeros(
-                (1,) * (1 if name in flat else 3 if name == "table" else 2),
-                np.int64 if name == "generator" else np.float64,
-            )
-            for name in Plant._fields
-        }
-    )
+    arrays: dict[str, Any] = {
+        name: np.zeros((1,) * (1 if name in flat else 3 if name == "table" else 2)) for name in Plant._fields
+    }
+    arrays["generator"] = np.zeros(1, np.int64)
+    plant = Plant(**arrays)
     _load(advance, plant)
     _load(measure, plant, new_raw(1, 1))
 
