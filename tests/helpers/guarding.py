@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from helpers.scenarios import small_system
 from ionward.battery.system import System
 from ionward.control.bms import Bms
 from ionward.image.challenge import mix
@@ -21,6 +23,7 @@ from ionward.twin.build import Start
 from ionward.twin.twin import Twin
 
 CONTACTORS = ("main_positive", "main_negative", "precharge")
+CLOSED = ("main_positive", "main_negative")
 ALWAYS = flow_word((0, 1, 2, 3, 4))
 
 
@@ -122,6 +125,21 @@ class Bench:
         answer(record)
         self.spoil(record)
         self.control_count += 1
+
+
+SMALL = small_system()
+LIMITS = guard_limits(SMALL)
+CYCLE_S = LIMITS.cycle_s
+
+
+def bench(**changes: Any) -> Bench:
+    """A bench of the small pack, with changes to the guard's table."""
+    return Bench(LIMITS._replace(**changes))
+
+
+def cycles_of(seconds: float) -> int:
+    """Cycles of the small pack until at least so long has passed."""
+    return math.ceil(seconds / CYCLE_S - 1e-9)
 
 
 class ClosedLoop:

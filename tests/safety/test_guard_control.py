@@ -1,0 +1,345 @@
+"""The guard on control: heartbeat, program flow, and control's wish against the samples."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from helpers.guarding import (
+    CLOSED,
+    CYCLE_S,
+    LIMITS,
+    Bench,
+    answer,
+    bench,
+    cycles_of,
+)
+from ionward.image.exchange import (
+    FLOW_STAGES,
+    GUARD_ANSWER,
+    GUARD_BUS,
+    GUARD_FLOW,
+    GUARD_LATCHED,
+    GUARD_OK,
+    GUARD_SILENT,
+    GUARD_WISH,
+)
+from ionward.image.inputs import CHANNEL
+from ionward.safety.guard_control import admissible_flows, flow_word
+
+# Control's heartbeat.
+
+
+@given(run=st.integers(0, 40), connected=st.booleans())
+def test_silence_always_ends_the_enable_within_the_deadline(run: int, connected: bool) -> None:
+    b = bench()
+    verdict = b.connected() if connected else b.good()
+    b.step(run)
+    b.control_runs = False
+    enabled = [b.step().enable for _ in range(cycles_of(LIMITS.answer_deadline_s) + 3)]
+    assert not any(enabled[cycles_of(LIMITS.answer_deadline_s) :])
+    verdict = b.step()
+    assert (verdict.reason, verdict.tripped) == (GUARD_SILENT, connected)
+
+
+@pytest.mark.parametrize("kept", ["tick", "challenge"])
+def test_control_that_writes_but_does_not_come_on_counts_as_silent(kept: str) -> None:
+    b = bench()
+    b.connected()
+    kept_value = int(b.control[kept][0])
+
+    def spoil(record: Any) -> None:
+        record[kept] = kept_value
+        answer(record)
+
+    b.spoil = spoil
+    assert b.for_s(LIMITS.answer_deadline_s + 3 * CYCLE_S).reason == GUARD_SILENT
+
+
+def test_answers_that_come_later_than_the_deadline_prove_nothing() -> None:
+    b = bench()
+    b.good()
+    late = cycles_of(LIMITS.answer_deadline_s) + 1
+    challenges: list[int] = []
+
+    def spoil(record: Any) -> None:
+        challenges.append(int(record["challenge"][0]))
+        record["challenge"] = challenges[max(0, len(challenges) - 1 - late)]
+        answer(record)
+
+    b.spoil = spoil
+    assert b.step(4 * late).reason == GUARD_SILENT
+
+
+def test_a_few_skipped_cycles_of_control_are_borne() -> None:
+    b = bench()
+    b.connected()
+    for _ in range(20):
+        b.control_runs = False
+        assert b.step(3).enable
+        b.control_runs = True
+        assert b.step().enable
+
+
+@pytest.mark.parametrize("off", [1, -1, 2**40])
+def test_a_wrong_answer_is_told_at_once(off: int) -> None:
+    b = bench()
+    b.connected()
+
+    def spoil(record: Any) -> None:
+        record["answer"] += off
+
+    b.spoil = spoil
+    verdict = b.step()
+    assert (verdict.enable, verdict.reason, verdict.tripped) == (False, GUARD_ANSWER, True)
+    assert b.for_s(1.0).reason == GUARD_ANSWER
+
+
+def test_challenges_differ_from_cycle_to_cycle_and_from_guard_to_guard() -> None:
+    first = Bench(LIMITS, seed=1)
+    made = [first.step().challenge for _ in range(20)]
+    assert len(set(made)) == 20
+    assert all(0 <= challenge < 2**63 for challenge in made)
+    again, other = Bench(LIMITS, seed=1), Bench(LIMITS, seed=2)
+    assert [again.step().challenge for _ in range(20)] == made
+    assert not {other.step().challenge for _ in range(20)} & set(made)
+
+
+# Program flow.
+
+
+@pytest.mark.parametrize("flow", sorted(admissible_flows()))
+def test_a_tick_with_or_without_the_slow_stages_is_sound(flow: int) -> None:
+    b = bench()
+    b.good()
+    b.control["flow"] = flow
+    assert b.step(5).enable
+
+
+EVERY = tuple(range(len(FLOW_STAGES)))
+WRONG = [EVERY[:k] + EVERY[k + 1 :] for k in range(5)]  # each stage of every tick left out
+WRONG += [(1, 0, 2, 3, 4), (0, 1, 2, 3, 4, 6, 5), (0, 0, 1, 2, 3, 4), (*EVERY, 6), (), (0, 1, 2, 3, 4, 5, 5)]
+
+
+@pytest.mark.parametrize("stages", WRONG)
+def test_a_stage_left_out_or_in_a_wrong_order_is_told_at_once(stages: tuple[int, ...]) -> None:
+    b = bench()
+    b.connected()
+    b.control["flow"] = flow_word(stages)
+    verdict = b.step()
+    assert (verdict.enable, verdict.reason, verdict.tripped) == (False, GUARD_FLOW, True)
+
+
+@pytest.mark.parametrize("flow", [0, -1, 2**62])
+def test_a_flow_word_that_cannot_be_is_told(flow: int) -> None:
+    b = bench()
+    b.good()
+    b.control["flow"] = flow
+    assert b.step().reason == GUARD_FLOW
+
+
+@pytest.mark.parametrize("stage", ["balance", "cool"])
+def test_a_slow_stage_that_does_not_come_on_is_told_after_its_time(stage: str) -> None:
+    b = bench(slow_deadline_s=2.5)
+    b.connected()
+    kept = int(b.control[f"{stage}_runs"][0])
+
+    def spoil(record: Any) -> None:
+        record[f"{stage}_runs"] = kept
+
+    b.spoil = spoil
+    assert b.for_s(1.0).enable
+    verdict = b.for_s(1.7)
+    assert (verdict.reason, verdict.place) == (GUARD_FLOW, FLOW_STAGES.index(stage))
+
+
+def test_slow_stages_get_their_time_again_after_a_silence() -> None:
+    b = bench(slow_deadline_s=2.5)
+    b.good()
+    b.control_runs = False
+    b.for_s(10.0)
+    b.control_runs = True
+    b.control["tick"] = 100  # long before the next run
+    assert b.step(20).enable
+
+
+# Control's wish.
+
+
+def test_closing_onto_a_bus_that_does_not_match_is_refused_at_once() -> None:
+    b = bench()
+    b.good()
+    b.channels["bus_voltage_v"] = b.channels["pack_voltage_v"] - LIMITS.bus_match_v - 1.0
+    b.step(5)
+    b.wish(*CLOSED)
+    verdict = b.step()
+    assert (verdict.enable, verdict.reason, verdict.tripped) == (False, GUARD_BUS, True)
+    assert verdict.value == pytest.approx(LIMITS.bus_match_v + 1.0)
+
+
+@pytest.mark.parametrize("difference_v", [-0.9, 0.0, 0.9])
+def test_closing_onto_a_bus_that_matches_is_allowed(difference_v: float) -> None:
+    b = bench()
+    b.good()
+    b.channels["bus_voltage_v"] = b.channels["pack_voltage_v"] + difference_v * LIMITS.bus_match_v
+    b.step(5)
+    b.wish(*CLOSED)
+    assert b.for_s(5.0).enable
+
+
+@pytest.mark.parametrize("when", [-1, 0, 1])
+@pytest.mark.parametrize("sensor", ["bus_voltage_v", "pack_voltage_v"])
+@pytest.mark.parametrize("value", [0.0, 1e3, math.nan])
+def test_one_wrong_sample_around_the_closing_decides_nothing(when: int, sensor: str, value: float) -> None:
+    b = bench()
+    b.good()
+    b.channels["bus_voltage_v"] = b.channels["pack_voltage_v"]
+    b.step(5)
+    for k in range(-2, 5):
+        good = b.channels[sensor]
+        if k == 0:
+            b.wish(*CLOSED)
+        if k == when:
+            b.channels[sensor] = value
+        assert b.step().enable
+        b.channels[sensor] = good
+
+
+@pytest.mark.parametrize("sensor", ["bus_voltage_v", "pack_voltage_v"])
+def test_closing_without_a_voltage_to_go_by(sensor: str) -> None:
+    """The sum of the cells stands in for the pack voltage; nothing does for the bus."""
+    b = bench()
+    b.good()
+    b.channels["bus_voltage_v"] = b.channels["pack_voltage_v"]
+    b.step(5)
+    b.channels[sensor] = math.nan
+    b.for_s(LIMITS.bus_memory_s + 0.05)
+    b.wish(*CLOSED)
+    assert b.step().reason == (GUARD_BUS if sensor == "bus_voltage_v" else GUARD_OK)
+
+
+def test_two_wrong_samples_at_the_closing_decide() -> None:
+    b = bench()
+    b.good()
+    b.channels["bus_voltage_v"] = b.channels["pack_voltage_v"]
+    b.step(5)
+    b.wish(*CLOSED)
+    b.channels["bus_voltage_v"] = 0.0
+    assert b.step().enable
+    assert b.step().reason == GUARD_BUS
+
+
+def test_a_bus_that_has_not_been_heard_of_for_long_does_not_match() -> None:
+    b = bench()
+    b.good()
+    b.channels["bus_voltage_v"] = b.channels["pack_voltage_v"]
+    b.step(5)
+    b.silent = {"channels"}
+    b.for_s(LIMITS.bus_memory_s + 0.05)
+    b.wish(*CLOSED)
+    assert b.step().reason == GUARD_BUS
+
+
+def test_a_bus_sample_with_a_wrong_time_says_nothing() -> None:
+    b = bench()
+    b.good()
+    b.silent = {"channels"}
+    for channel in (CHANNEL.pack_voltage_v, CHANNEL.bus_voltage_v):
+        b.raw.channels[:, channel] = b.channels["pack_voltage_v"], b.now_s - 0.05
+    b.wish(*CLOSED)
+    assert b.step().reason == GUARD_BUS
+
+
+def test_a_bus_that_falls_after_closing_is_left_to_the_kernel() -> None:
+    b = bench()
+    b.connected()
+    b.channels["bus_voltage_v"] = 0.0
+    assert b.for_s(2.0).enable
+
+
+@pytest.mark.parametrize(("bus_v", "reason"), [(0.5, GUARD_OK), (15.0, GUARD_BUS)])
+def test_without_a_precharge_path_a_dead_bus_may_be_closed_onto(bus_v: float, reason: int) -> None:
+    b = bench(has_precharge=False, bus_dead_v=3.0)
+    b.good()
+    b.channels["bus_voltage_v"] = bus_v
+    b.step(5)
+    b.wish(*CLOSED)
+    assert b.step(3).reason == reason
+
+
+def test_without_a_bus_sensor_the_bus_is_not_judged() -> None:
+    b = bench(bus_voltage=LIMITS.bus_voltage._replace(fitted=False))
+    b.channels["bus_voltage_v"] = math.nan
+    b.good()
+    b.wish(*CLOSED)
+    assert b.for_s(2.0).enable
+
+
+@pytest.mark.parametrize(
+    ("changes", "wished", "place"),
+    [
+        ({}, ("main_positive",), 0),
+        ({}, ("main_positive", "precharge"), 0),
+        ({"has_precharge": False}, ("precharge", "main_negative"), 2),
+        ({"has_contactors": False}, ("main_negative",), 1),
+        ({"has_contactors": False}, CLOSED, 0),
+        ({"has_contactors": False}, ("precharge",), 2),
+    ],
+)
+def test_wishes_that_no_sound_control_has(changes: dict[str, Any], wished: tuple[str, ...], place: int) -> None:
+    b = bench(**changes)
+    b.good()
+    b.channels["bus_voltage_v"] = b.channels["pack_voltage_v"]
+    b.step(5)
+    b.wish(*wished)
+    verdict = b.step()
+    assert (verdict.reason, verdict.place, verdict.tripped) == (GUARD_WISH, place, True)
+
+
+def test_precharging_for_too_long_is_told() -> None:
+    b = bench()
+    b.good()
+    b.wish("main_negative", "precharge")
+    assert b.for_s(LIMITS.precharge_max_s - 0.05).enable
+    verdict = b.for_s(0.1)
+    assert (verdict.reason, verdict.place) == (GUARD_WISH, 2)
+
+
+def test_each_precharge_has_its_own_time() -> None:
+    b = bench()
+    b.good()
+    for _ in range(3):
+        b.wish("main_negative", "precharge")
+        assert b.for_s(LIMITS.precharge_max_s - 0.1).enable
+        b.wish()
+        assert b.step(2).enable
+
+
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_the_pyrofuse_may_be_wished_for_only_with_a_large_current(sign: float) -> None:
+    b = bench(has_pyrofuse=True, pyrofuse_least_a=150.0)
+    b.connected()
+    b.channels["current_a"] = sign * 149.0
+    b.step(3)
+    b.control["pyrofuse"] = 1
+    verdict = b.step()
+    assert (verdict.reason, verdict.place) == (GUARD_WISH, 3)
+    b.channels["current_a"] = sign * 151.0
+    b.step()
+    b.channels["current_a"] = 0.0  # it has fired
+    assert b.step().reason == GUARD_LATCHED
+    b.control["pyrofuse"] = 0
+    assert b.step().reason == GUARD_LATCHED
+
+
+def test_a_pack_without_a_pyrofuse_never_has_the_wish() -> None:
+    b = bench(has_pyrofuse=False, pyrofuse_least_a=150.0)
+    b.good()
+    b.channels["current_a"] = 170.0
+    b.step(3)
+    b.control["pyrofuse"] = 1
+    assert b.step().reason == GUARD_WISH

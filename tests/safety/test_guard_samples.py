@@ -1,0 +1,195 @@
+"""The guard on raw samples: what is beyond a limit, what cannot be read, and what decides nothing."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from helpers.guarding import (
+    CYCLE_S,
+    LIMITS,
+    Bench,
+    bench,
+    cycles_of,
+)
+from ionward.image.exchange import (
+    GUARD_BLIND,
+    GUARD_CURRENT,
+    GUARD_TEMPERATURE,
+    GUARD_VOLTAGE,
+)
+from ionward.image.inputs import CHANNEL
+
+# Absolute limits.
+
+BEYOND = {
+    "cell too high": ("cells", 5, LIMITS.cell_voltage.high + 0.01, GUARD_VOLTAGE, 5, LIMITS.cell_voltage),
+    "cell too low": ("cells", 2, LIMITS.cell_voltage.low - 0.01, GUARD_VOLTAGE, 2, LIMITS.cell_voltage),
+    "too hot": ("temperatures", 1, LIMITS.temperature.high + 0.5, GUARD_TEMPERATURE, 1, LIMITS.temperature),
+    "charge current": ("channels", "current_a", LIMITS.current.high + 1, GUARD_CURRENT, CHANNEL.current_a,
+                       LIMITS.current),
+    "discharge current": ("channels", "current_redundant_a", LIMITS.current.low - 1, GUARD_CURRENT,
+                          CHANNEL.current_redundant_a, LIMITS.current_redundant),
+    "current out of range": ("channels", "current_a", math.inf, GUARD_CURRENT, CHANNEL.current_a, LIMITS.current),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BEYOND)
+def test_beyond_a_limit_trips_after_samples_and_time_and_not_before(case: str) -> None:
+    block, item, value, reason, place, watch = BEYOND[case]
+    b = bench()
+    b.connected()
+    getattr(b, block)[item] = value
+    needed = max(watch.samples, cycles_of(watch.delay_s) + 1)
+    before = b.step(needed - 1)
+    assert before.enable
+    assert not before.tripped
+    verdict = b.step()
+    assert not verdict.enable
+    assert (verdict.reason, verdict.place, verdict.tripped) == (reason, place, True)
+    assert verdict.value == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    ("block", "item", "value"),
+    [
+        ("cells", 5, LIMITS.cell_voltage.high - 0.001),
+        ("cells", 5, LIMITS.cell_voltage.low + 0.001),
+        ("temperatures", 1, LIMITS.temperature.high - 0.1),
+        ("temperatures", 1, -39.0),
+        ("channels", "current_a", LIMITS.current.high - 0.1),
+        ("channels", "current_a", LIMITS.current.low + 0.1),
+    ],
+)
+def test_within_the_limits_nothing_happens(block: str, item: Any, value: float) -> None:
+    b = bench()
+    b.connected()
+    getattr(b, block)[item] = value
+    assert b.for_s(5.0).enable
+
+
+def test_an_old_sample_read_again_and_again_decides_nothing() -> None:
+    b = bench()
+    b.connected()
+    b.cells[4] = LIMITS.cell_voltage.high + 0.1
+    b.step()
+    b.silent = {"cells"}
+    for _ in range(cycles_of(LIMITS.cell_voltage.blind_after_s)):
+        assert b.step().reason not in (GUARD_VOLTAGE, GUARD_BLIND)
+    assert b.for_s(LIMITS.cell_voltage.age_max_s + 0.05).reason == GUARD_BLIND
+
+
+@pytest.mark.parametrize("times_s", [
+    [-0.02, -0.01] * 20,  # two old samples in turn
+    [1e6 + k for k in range(40)],
+    [math.inf, math.nan, -math.inf, -1.0] * 10,
+])  # fmt: skip
+def test_samples_of_the_past_or_the_future_do_not_count(times_s: list[float]) -> None:
+    b = bench()
+    b.connected()
+    newest_s = b.now_s
+    b.silent = {"cells"}
+    for time_s in times_s:
+        b.raw.cells[:, 4] = 5.0, newest_s + time_s
+        assert b.step().reason not in (GUARD_VOLTAGE, GUARD_BLIND)
+
+
+def test_where_samples_are_slower_than_the_delay_their_number_decides() -> None:
+    b = bench(cell_voltage=LIMITS.cell_voltage._replace(delay_s=0.0, samples=7))
+    b.connected()
+    b.cells[0] = 4.9
+    assert b.step(6).enable
+    assert b.step().reason == GUARD_VOLTAGE
+
+
+def test_what_is_beyond_from_the_start_never_gets_the_enable() -> None:
+    b = bench()
+    b.cells[0] = 4.9
+    assert not any(b.step().enable for _ in range(100))
+    assert b.step().reason == GUARD_VOLTAGE
+
+
+@settings(max_examples=40)
+@given(
+    runs=st.lists(
+        st.tuples(st.integers(1, LIMITS.cell_voltage.samples - 1), st.integers(1, 3), st.floats(-1.0, 9.0)),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_spikes_shorter_than_the_debounce_never_trip(runs: list[tuple[int, int, float]]) -> None:
+    b = bench()
+    b.connected()
+    for length, calm, value in runs:
+        b.cells[3] = value
+        assert b.step(length).enable
+        b.cells[3] = 3.7
+        verdict = b.step(calm)
+        assert verdict.enable
+        assert not verdict.tripped
+
+
+@settings(max_examples=25)
+@given(gaps=st.lists(st.booleans(), min_size=60, max_size=60))
+def test_a_value_that_is_lost_now_and_then_does_not_end_the_count(gaps: list[bool]) -> None:
+    """NaN is never within a limit."""
+    b = bench()
+    b.connected()
+    for lost in gaps:
+        b.cells[3] = math.nan if lost else LIMITS.cell_voltage.high + 0.1
+        b.step()
+    enough = sum(not lost for lost in gaps) >= LIMITS.cell_voltage.samples
+    first = gaps.index(False) if False in gaps else 0
+    late = (len(gaps) - 1 - first) * CYCLE_S >= LIMITS.cell_voltage.delay_s
+    assert b.verdict is not None
+    assert b.verdict.tripped == (enough and late)
+
+
+# What cannot be read.
+
+
+@pytest.mark.parametrize("value", [math.nan, -0.5, 5.5, math.inf])
+def test_a_lost_cell_blinds_the_guard_after_the_time_that_the_kernel_needs(value: float) -> None:
+    b = bench()
+    b.connected()
+    b.cells[6] = value
+    before = b.step(cycles_of(LIMITS.cell_voltage.blind_after_s))
+    assert before.enable
+    verdict = b.step(2)
+    assert (verdict.reason, verdict.place, verdict.tripped) == (GUARD_BLIND, 6, True)
+
+
+def test_a_lost_temperature_sensor_is_borne_but_not_all_of_a_module() -> None:
+    b = bench()
+    b.connected()
+    b.temperatures[[0, 3]] = math.nan
+    assert b.for_s(20.0).enable
+    b.temperatures[2] = math.nan
+    verdict = b.for_s(LIMITS.temperature.blind_after_s + 0.1)
+    assert (verdict.reason, verdict.place) == (GUARD_BLIND, 2)
+
+
+def test_one_of_two_current_sensors_is_enough() -> None:
+    b = bench()
+    b.connected()
+    b.channels["current_a"] = math.nan
+    assert b.for_s(20.0).enable
+    b.channels["current_redundant_a"] = math.nan
+    verdict = b.for_s(LIMITS.current.blind_after_s + 0.1)
+    assert (verdict.reason, verdict.place) == (GUARD_BLIND, CHANNEL.current_a)
+
+
+def test_what_the_pack_does_not_have_is_not_missed() -> None:
+    absent = LIMITS.temperature._replace(fitted=False)
+    b = Bench(LIMITS._replace(temperature=absent, current_redundant=LIMITS.current_redundant._replace(fitted=False)))
+    b.temperatures[:] = math.nan
+    b.channels["current_redundant_a"] = math.nan
+    b.connected()
+    assert b.for_s(20.0).enable
+    b.temperatures[:] = 500.0
+    b.channels["current_redundant_a"] = 1e6
+    assert b.for_s(5.0).enable
