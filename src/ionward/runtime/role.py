@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 import numpy as np
+import numpy.typing as npt
 
 from ionward.image.blocks import Block, BlockError, words_of
 from ionward.image.exchange import HEALTH_RECORD, HEALTH_SIGNALS, LATENESS_BINS
@@ -46,6 +47,40 @@ def health_block(role: str) -> str:
     return f"health-{role}.block"
 
 
+class Tally:
+    """Cycles counted in plain numbers: a field of an array costs ten times as much, in every cycle."""
+
+    def __init__(self) -> None:
+        self.cycles = self.overruns_own = self.overruns_late = self.skipped = 0
+        self.lateness_max_s = self.cycle_max_s = 0.0
+        self._late, self._took = [0] * LATENESS_BINS, [0] * LATENESS_BINS
+
+    def count(self, late_s: float, took_s: float) -> None:
+        """One more cycle."""
+        self.cycles += 1
+        self._late[lateness_bin(late_s)] += 1
+        self._took[lateness_bin(took_s)] += 1
+        if late_s > self.lateness_max_s:
+            self.lateness_max_s = late_s
+        if took_s > self.cycle_max_s:
+            self.cycle_max_s = took_s
+
+    def overrun(self, own: bool, skipped: int) -> None:
+        """A cycle was over too late, by its own CPU time or not, and so many were left out."""
+        if own:
+            self.overruns_own += 1
+        else:
+            self.overruns_late += 1
+        self.skipped += skipped
+
+    def write(self, health: npt.NDArray[np.void], words: npt.NDArray[np.int64]) -> None:
+        """Put it into a health record; `words` is the same memory."""
+        for name in ("cycles", "overruns_own", "overruns_late", "skipped", "lateness_max_s", "cycle_max_s"):
+            health[name] = getattr(self, name)
+        words[LATE_AT : LATE_AT + LATENESS_BINS] = self._late
+        words[TOOK_AT : TOOK_AT + LATENESS_BINS] = self._took
+
+
 class Role:
     """This process as one role of the BMS in a live folder.
 
@@ -64,6 +99,7 @@ class Role:
         self.plan = wait_for_plan(self.folder)
         self.health = np.zeros(1, HEALTH_RECORD)
         self._words = self.health.view(np.int64)
+        self._tally = Tally()
         self._block = Block.writer(self.folder / health_block(name))
         h = self.health
         h["pid"], h["started_s"] = os.getpid(), time.monotonic()
@@ -93,8 +129,8 @@ class Role:
         displaced.
         """
         offset_s = PHASE.get(self.name, 0.0) * period_s
-        h = self.health
-        h["period_s"], h["state"] = period_s, RUNNING
+        self.health["period_s"], self.health["state"] = period_s, RUNNING
+        tally = self._tally
         number = math.floor((time.monotonic() - offset_s) / period_s) + 1
         told_s = -math.inf
         while not self.stopping:
@@ -109,44 +145,33 @@ class Role:
             cpu_s, over_s = time.thread_time() - cpu_s, time.monotonic()
             number += 1
             if over_s > number * period_s + offset_s:
-                h["overruns_own" if cpu_s > period_s else "overruns_late"] += 1
                 next_number = math.floor((over_s - offset_s) / period_s) + 1
-                h["skipped"] += next_number - number
+                tally.overrun(cpu_s > period_s, next_number - number)
                 number = next_number
-            self._count(began_s - deadline_s, over_s - began_s)
+            tally.count(began_s - deadline_s, over_s - began_s)
             if over_s - told_s >= HEALTH_PERIOD_S:
                 told_s = over_s
                 self.publish_health(over_s)
-        h["state"] = ENDING
+        self.health["state"] = ENDING
         self.publish_health(time.monotonic())
 
     def looked(self, now_s: float, late_s: float, period_s: float) -> None:
         """Count a waking of a process that keeps its own time, and publish."""
-        h = self.health
-        h["period_s"], h["state"] = period_s, RUNNING
-        self._count(late_s, 0.0)
+        self.health["period_s"], self.health["state"] = period_s, RUNNING
+        self._tally.count(late_s, 0.0)
         if late_s > period_s:
-            h["overruns_late"] += 1
+            self._tally.overrun(own=False, skipped=0)
         self.publish_health(now_s)
-
-    def _count(self, late_s: float, took_s: float) -> None:
-        h, words = self.health, self._words
-        h["cycles"] += 1
-        words[LATE_AT + lateness_bin(late_s)] += 1
-        words[TOOK_AT + lateness_bin(took_s)] += 1
-        if late_s > h["lateness_max_s"][0]:
-            h["lateness_max_s"] = late_s
-        if took_s > h["cycle_max_s"][0]:
-            h["cycle_max_s"] = took_s
 
     @property
     def overruns(self) -> int:
         """Cycles that were not over in time, whatever the cause."""
-        return int(self.health["overruns_own"][0] + self.health["overruns_late"][0])
+        return self._tally.overruns_own + self._tally.overruns_late
 
     def publish_health(self, now_s: float) -> None:
         """Tell how this process is. `cycles` does it ten times a second."""
         self.health["time_s"] = now_s
+        self._tally.write(self.health, self._words)
         self._block.publish(self._words)
 
 

@@ -9,10 +9,14 @@ from collections import deque
 from typing import Any
 
 from ionward.image import exchange as ex
+from ionward.image.exchange import DRIVEN_RECORD
 from ionward.image.layout import Image
 from ionward.image.parameters import Parameters
 from ionward.image.signals import FAULT, LEVEL_FAULT, LEVEL_NONE, STATE_FAULT
 
+# Where the vehicle's wishes stand in the driver's record.
+_PLACES = dict(DRIVEN_RECORD.fields or {})
+VEHICLE_BYTES = slice(_PLACES["vehicle_connect"][1], _PLACES["vehicle_discharge_factor"][1] + 8)
 OVERRUN_WINDOW_S = 10.0
 OVERRUN_STEP = 1.0 / 16.0  # shares are told in such steps, so that a recording does not hold a new one in each tick
 
@@ -33,11 +37,19 @@ class Wishes:
         self.acknowledged_s = float("-inf")
         self._vehicle = False
         self._vehicle_acknowledge = -1
+        self._said = b""
         self._balancing = True
         self._charge_factor = self._discharge_factor = 1.0
 
     def hear(self, driven: Any, now_s: float, command: Any) -> None:
-        """Take the vehicle's wishes in, and write what the tick is told to want into the command record."""
+        """Take the vehicle's wishes in, and write what the tick is told to want into the command record.
+
+        It is called in every cycle, and mostly finds nothing new.
+        """
+        said = driven.tobytes()[VEHICLE_BYTES] + bytes((int(driven["cycle"] > 0), self.stopping))
+        if said == self._said:
+            return
+        self._said = said
         wished = bool(driven["vehicle_connect"] == 1)
         if self._vehicle and not wished and self.operator:
             self.operator = None
@@ -59,6 +71,7 @@ class Wishes:
 
     def take(self, number: int, value: float, now_s: float, image: Image, driven: Any, guard: Any, command: Any) -> int:
         """Judge one command and do it; returns the reason of a refusal, or 0 (`exchange.REFUSALS`)."""
+        self._said = b""  # what the vehicle says may count differently now
         if number == ex.COMMAND_CONNECT:
             return self._connect(image)
         if number == ex.COMMAND_DISCONNECT:
