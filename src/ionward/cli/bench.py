@@ -38,6 +38,16 @@ MEANING = {
     "twin_ns_per_cell_step_400": ("Simulated battery, 400 cells", "ns per cell and step"),
     "twin_vs_pybamm": ("… time against PyBaMM's Thevenin model", "x"),
     "closed_loop_x_realtime_96": ("BMS and battery in closed loop, 96 cells at 10 ms", "x real time"),
+    "history_convert_s_per_hour": ("History: converting an hour of the EV example", "s"),
+    "history_convert_cpu_s_per_hour": ("… its CPU time", "s"),
+    "history_signals": ("… signals kept", ""),
+    "history_real_hour_kb": ("… size of the hour, seconds", "kB"),
+    "history_bytes_per_signal_and_second": ("… for each signal and second", "B"),
+    "history_gb_per_year": ("History of a year at 1 s", "GB"),
+    "history_query_10min_cell_voltage_p50_ms": ("500 points of a cell voltage, 10 minutes, median", "ms"),
+    "history_query_1day_cell_voltage_p50_ms": ("… of a day", "ms"),
+    "history_query_1month_cell_voltage_p50_ms": ("… of a month", "ms"),
+    "history_query_1year_cell_voltage_p50_ms": ("… of a year", "ms"),
 }
 
 
