@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ionward.dashboard import figures
@@ -197,7 +198,8 @@ def _count(value: Any) -> str:
     return f"{int(value):,}".replace(",", "\u202f") if known(value) else figures.UNKNOWN
 
 
-def notes(plan: Plan) -> list[Item]:
-    """What the supervisor told at the start: state restored or refused, rights refused, where files are."""
-    bad = ("refus", "not ", "cannot", "lost")
-    return [{"text": note, "level": "warning" if any(word in note for word in bad) else "info"} for note in plan.notes]
+def notes(plan: Plan, restored: Sequence[str] = ()) -> list[Item]:
+    """What was told at the start: about the pack and its source, and what became of an earlier run's state."""
+    bad = ("refus", "not ", "cannot", "could not", "lost", "latched", "acknowledge")
+    told = (*plan.notes, *restored)
+    return [{"text": note, "level": "warning" if any(word in note for word in bad) else "info"} for note in told]

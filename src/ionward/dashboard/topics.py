@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 
 from ionward.dashboard import cells, events, overview, system
+from ionward.dashboard.doctor import Doctor
 from ionward.dashboard.facts import Facts
 from ionward.dashboard.hub import Topic
 from ionward.dashboard.past import Past
@@ -31,6 +32,7 @@ class Looking:
         self.trail = Trail(live.plan.size)
         self.past = Past(history_dir, self.trail)
         self._shares = system.Shares()
+        self._doctor = Doctor(live.plan)
         self._state: Item | None = None
 
     def look(self) -> None:
@@ -93,7 +95,7 @@ class Looking:
                 *(system.measurement_row(row) for row in live.measurements()),
             ],
             "recorder": system.recorder_rows(live.recorder()),
-            "notes": system.notes(live.plan),
+            "notes": system.notes(live.plan, live.restored()),
             "problems": live.problems,
             "run": {
                 "source": live.plan.source,
@@ -112,6 +114,7 @@ class Looking:
         router.add_api_route("/live/trail", self.last_minutes)
         router.add_api_route("/live/history", self.history)
         router.add_api_route("/live/event/{number}", self.event)
+        router.add_api_route("/live/doctor", self._doctor.look)
         return router
 
     def signals(self) -> list[Item]:

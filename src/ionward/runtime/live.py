@@ -106,6 +106,13 @@ class Live:
             self.events_log.look(self.snapshot())
         return new
 
+    def restored(self) -> list[str]:
+        """What control said about the state of an earlier run, when it started last."""
+        try:
+            return [line for line in (self.folder / "restored.txt").read_text(encoding="utf-8").splitlines() if line]
+        except OSError:
+            return []
+
     def snapshot(self) -> Snapshot:
         """This moment, for the views."""
         copies = self._copies

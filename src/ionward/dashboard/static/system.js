@@ -26,9 +26,31 @@ class System extends Following {
           <section class="card"><h2>Sensors</h2><div class="table-wrap"><table class="data cards"><thead><tr><th>Measurement</th><th>Quality</th><th class="r">Value</th><th class="r">Sample</th></tr></thead><tbody data-part="sensors"></tbody></table></div></section></div>
         <div class="stack"><section class="card"><h2>Enables</h2><p class="note" style="margin-top:0">A contactor is closed only while both are renewed; each expires by itself.</p><div class="rows" data-part="enables"></div></section>
           <section class="card"><h2>Recorder</h2><div class="rows" data-part="recorder"></div><p class="note" data-part="no-recorder">The recorder has said nothing yet.</p></section>
-          <section class="card"><h2>From the start</h2><div class="rows" data-part="notes"></div><p class="note" data-part="no-notes">Nothing to tell: no state was restored, no right was refused.</p><p class="note">Is this machine good enough? <code>ionward doctor</code> tells, and what to change.</p></section></div>
+          <section class="card"><h2>From the start</h2><div class="rows" data-part="notes"></div><p class="note" data-part="no-notes">Nothing to tell: no state was restored, no right was refused.</p></section>
+          <section class="card"><div class="card-head"><h2>Is this machine good enough?</h2><span class="ion-spring"></span><button class="btn small" type="button" data-part="ask">Check now</button></div><p class="note" data-part="doctor-note">Measures wakings, storage, rights, clock and memory for some ten seconds.</p><div class="rows" data-part="doctor"></div></section></div>
       </div>`;
     this.parts = Object.fromEntries([...this.querySelectorAll("[data-part]")].map((one) => [one.dataset.part, one]));
+    this.parts.ask.addEventListener("click", () => this.ask());
+  }
+
+  async ask() {
+    const { ask, doctor, "doctor-note": note } = this.parts;
+    ask.disabled = true;
+    text(note, "Measuring for some ten seconds …");
+    try {
+      const answer = await fetch("/live/doctor");
+      const found = await answer.json();
+      text(note, found.problem || "The BMS went on meanwhile: what it takes is part of what was measured.");
+      keyed(doctor, found.rows, (row) => row.name, (row) => h("div", { style: "display:block" }, h("div", { style: "display:flex;gap:8px;justify-content:space-between" }, h("b", {}, row.name), h("span")), h("div", { class: "note" })),
+        (element, row) => {
+          level(element.firstChild.children[1], row.level, row.word);
+          text(element.children[1], [row.figure, row.change].filter(Boolean).join(" → "));
+        });
+    } catch {
+      text(note, "No answer: the BMS cannot be reached.");
+    } finally {
+      ask.disabled = false;
+    }
   }
 
   topic() {
