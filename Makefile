@@ -9,7 +9,7 @@ ARGS ?=
 export UV_PYTHON_DOWNLOADS := never
 UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 
-.PHONY: help run demo test env bench docs lock cells lint unit clean
+.PHONY: help run demo browser test env bench docs lock cells lint unit clean
 
 help:
 	@echo "make run      the BMS in real time on a simulated EV battery, with the dashboard (SYSTEM=, ARGS=)"
@@ -48,13 +48,20 @@ $(VENV)/.bench-ready: requirements/bench.lock $(VENV)/.test-ready
 	VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --require-hashes -r requirements/bench.lock
 	@touch $@
 
+# The dashboard is tested in a real browser. With root's rights it is installed; else a line says what is missing.
+CHROMIUM := $(or $(IONWARD_CHROMIUM),/usr/bin/chromium)
+browser:
+	@test -x $(CHROMIUM) || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+		&& apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || { \
+		echo "tests need a browser: apt-get install chromium, or name one by IONWARD_CHROMIUM" >&2; exit 1; }
+
 lint: $(VENV)/.test-ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-unit: $(VENV)/.test-ready
+unit: $(VENV)/.test-ready browser
 	$(BIN)/ionward warm-up
 	$(BIN)/pytest -n 2 --dist loadgroup
 
