@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -222,6 +223,31 @@ def test_a_sensor_lies(run: LiveRun) -> None:
     assert run.live.inject("sensor_nan", "cell_voltage", end=True)[0]
     assert run.state()["trip"]["count"] >= trips
     run.recover()
+
+
+def test_services_killed_or_frozen_changes_nothing(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    run = LiveRun(tmp_path, "--http", str(port))
+    run.wait_connected()
+    run.wait(lambda: run.live.refresh() and run.live.processes()["services"]["state"] == "running", 60.0, "services")
+    trips, old = int(run.driven()["trip_count"]), run.pid("services")
+    for number in (signal.SIGSTOP, signal.SIGCONT, signal.SIGKILL):
+        run.send("services", number)
+        time.sleep(0.7)
+        assert run.closed()
+
+    def again() -> bool:
+        run.live.refresh()
+        services = run.live.processes()["services"]
+        return services["pid"] not in (None, old) and services["state"] == "running"
+
+    run.wait(again, 60.0, "services started again")
+    assert run.closed()
+    assert run.driven()["trip_count"] == trips
+    assert run.stop() == 0, run.told()
+    assert run.processes() == []
 
 
 def test_supervisor_killed_takes_everything_with_it(tmp_path: Path) -> None:
