@@ -67,3 +67,7 @@ class FaultChange(SystemPart):
     warning: Annotated[Change, Field(description="Lowers the limits")] = None
     fault: Annotated[Change, Field(description="Opens the contactors in order")] = None
     critical: Annotated[Change, Field(description="Opens the contactors now")] = None
+    ftti_s: Annotated[
+        Positive | None,
+        Field(description="Budget from the fault's standing in the battery to the contactors being open"),
+    ] = None

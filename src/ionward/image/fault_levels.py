@@ -57,6 +57,12 @@ def _changed(level: Level | None, change: object) -> Level | None:
     )
 
 
+def ftti_s(fault: Fault, system: System) -> float:
+    """Budget from a fault's standing in the battery to the safe state, in this pack."""
+    changed = system.faults.get(fault.id, ABSENT).ftti_s
+    return fault.ftti_s if changed is None else changed
+
+
 def sample_period_s(fault: Fault, system: System) -> float:
     """Time between the samples that a fault's rule counts; rules on the lack of something count ticks."""
     sensors, cycle_s = system.sensors, system.cycle.period_s
@@ -82,7 +88,7 @@ def fault_problems(system: System) -> Iterator[Problem]:
             known = [f.id for f in FAULTS]
             yield Problem(f"faults.{fault_id}", None, "unknown fault", did_you_mean(fault_id, known), uses=())
             continue
-        for name in change.model_fields_set:
+        for name in change.model_fields_set & set(LEVEL_NAMES):
             yield from _change_problems(fault, name, getattr(change, name), system, limits)
         yield from _order_problems(fault, _ladder(fault, limits, change), change)
 
