@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 import ionward
-from ionward._compile import compiled_sources
+from ionward import _cache
+from ionward._cache import compiled_sources, module_folder, module_key
 
 ROOT = Path(ionward.__file__).parent
 
@@ -33,3 +36,23 @@ def test_the_tick_counts_and_commands_do_not() -> None:
     found = set(compiled_sources(ROOT))
     assert {"ionward.control.tick", "ionward.image.faults", "ionward.image.signals", "ionward.battery.tables"} <= found
     assert not [name for name in found if name.startswith("ionward.cli")]
+
+
+def test_compiled_code_is_kept_by_what_a_module_depends_on() -> None:
+    kernel, loop = (module_key(f"ionward.{name}") for name in ("safety.protect", "proving.closed_loop"))
+    assert kernel != loop
+    folder = module_folder(str(ROOT / "safety" / "protect.py"))
+    assert folder is not None
+    assert folder.name == f"protect-{kernel}"
+    assert module_folder(__file__) is None
+
+
+def test_an_edit_reaches_what_imports_it_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts, imports = _cache._graph()
+    edited = {**texts, "ionward.proving.watch": b"# edited"}
+    before = {name: module_key(name) for name in ("ionward.safety.protect", "ionward.proving.closed_loop")}
+    module_key.cache_clear()
+    monkeypatch.setattr(_cache, "_graph", lambda: (edited, imports))
+    after = {name: module_key(name) for name in before}
+    module_key.cache_clear()
+    assert [name for name in before if before[name] != after[name]] == ["ionward.proving.closed_loop"]

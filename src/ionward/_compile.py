@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from ionward._cache import cache_folder, cache_key, compiled_sources, forget_old_caches, jit_disabled, use_cache_folder
+from ionward._cache import cache_folder, cache_key, compiled_sources, jit_disabled, module_folder, use_cache_folder
 
-__all__ = [
-    "cache_folder", "cache_key", "compiled_sources", "forget_old_caches", "inlined", "jit_disabled", "njit",
-    "order_stores",
-]  # fmt: skip
+__all__ = ["cache_folder", "cache_key", "compiled_sources", "inlined", "jit_disabled", "njit", "order_stores"]
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -19,6 +19,34 @@ use_cache_folder()
 
 import numba  # noqa: E402 - the cache folder must be named before Numba is imported
 from numba import types  # noqa: E402
+from numba.core.caching import CacheImpl, UserProvidedCacheLocator  # noqa: E402
+
+
+class ByImports(UserProvidedCacheLocator):  # type: ignore[misc]
+    """Where Numba keeps the machine code of our functions: by what a module and all its imports are now."""
+
+    def __init__(self, function: Any, source: str) -> None:
+        super().__init__(function, source)
+        self._cache_path = str(module_folder(source))
+
+    @classmethod
+    def from_function(cls, function: Any, source: str) -> Any:
+        """A locator for a function of ours; none for those of others, or where nothing can be written."""
+        folder = module_folder(source)
+        return cls(function, source) if folder is not None and _is_ready(folder) else None
+
+
+@cache
+def _is_ready(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        os.utime(folder)  # it is in use: the tidying up goes by age
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
+
+
+CacheImpl._locator_classes.insert(0, ByImports)
 
 
 def _load_without_blas() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ionward import _compile
+from ionward import _cache
 from ionward.proving import warm
 
 
@@ -35,20 +35,23 @@ def test_what_is_compiled_is_not_compiled_again(monkeypatch: pytest.MonkeyPatch)
     assert warm.warm_up() == []
 
 
-def test_old_caches_go_and_the_newest_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    mine = tmp_path / _compile.cache_key()
-    folders = [tmp_path / f"{k:016x}" for k in range(5)]
-    for age, folder in enumerate([*folders, mine]):
-        folder.mkdir()
-        os.utime(folder, (age, age))
-    monkeypatch.setenv("NUMBA_CACHE_DIR", str(mine))
-    _compile.forget_old_caches(keep=3)
-    assert {f.name for f in tmp_path.iterdir()} == {mine.name, folders[3].name, folders[4].name}
+DAY_S = 86400.0
 
 
-def test_a_folder_that_the_user_named_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "theirs").mkdir()
-    (tmp_path / "other").mkdir()
-    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "theirs"))
-    _compile.forget_old_caches(keep=1)
-    assert (tmp_path / "other").is_dir()
+def test_old_caches_go_and_what_is_in_use_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_cache, "cache_folder", lambda: tmp_path)
+    in_use = f"tick-{_cache.module_key('ionward.control.tick')}"
+    for age_d, name in enumerate([in_use, "tick-0123456789abcdef", "warm-0123456789abcdef", "notes"]):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (-age_d * DAY_S, -age_d * DAY_S))
+    _cache.forget_old_caches(days=1.5, now_s=0.0)
+    assert {f.name for f in tmp_path.iterdir()} == {in_use, "tick-0123456789abcdef", "notes"}
+    _cache.forget_old_caches(days=-1.0, now_s=0.0)
+    assert {f.name for f in tmp_path.iterdir()} == {in_use, "notes"}
+
+
+def test_the_user_may_name_the_folder(tmp_path: Path) -> None:
+    code = "from ionward._cache import cache_folder; print(cache_folder())"
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(tmp_path)

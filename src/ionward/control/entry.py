@@ -10,7 +10,6 @@ it, its calls are bound to stages that were optimised by themselves, in all late
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from contextlib import suppress
@@ -19,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from ionward._compile import cache_key, jit_disabled, njit
+from ionward._cache import module_key
+from ionward._compile import cache_folder, jit_disabled, njit
 from ionward.control.tick import Memory, new_memory, tick
 from ionward.image.inputs import Raw, new_command, new_raw
 from ionward.image.layout import Image, Size, new_image
@@ -52,7 +52,7 @@ else:
 
     def _marker() -> Path:
         """Exists when the tick is in the cache, compiled in a process of its own."""
-        return Path(os.environ["NUMBA_CACHE_DIR"]) / f"tick-{cache_key()}"
+        return cache_folder() / f"tick-{module_key('ionward.control.tick')}"
 
     def _compiled() -> Any:
         """The tick compiled by itself."""

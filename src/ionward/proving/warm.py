@@ -41,8 +41,7 @@ GROUPS: tuple[tuple[str, ...], ...] = (
 
 
 def _mark() -> Path:
-    named = os.environ.get("NUMBA_CACHE_DIR")
-    return (Path(named) if named else cache_folder()) / f"warm-{cache_key()}"
+    return cache_folder() / f"warm-{cache_key()}"
 
 
 def is_warm() -> bool:

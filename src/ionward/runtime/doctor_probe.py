@@ -281,7 +281,6 @@ def read_software(warm: bool | None = None) -> Software:
     except Exception as error:  # whatever a broken compiler raises
         told = str(error).partition("\n")[0]
         return Software(sys.version_info[:3], "", f"{type(error).__name__}: {told}", "", None, None)
-    named = os.environ.get("NUMBA_CACHE_DIR", "")
-    folder = Path(named) if named else cache_folder()
+    folder = cache_folder()
     kept = os.access(folder, os.W_OK) and not str(folder).startswith("/tmp/")
     return Software(sys.version_info[:3], str(numba.__version__), "", str(folder), kept, warm)
