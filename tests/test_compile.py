@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import ionward
 from ionward import _cache
-from ionward._cache import compiled_sources, module_folder, module_key
+from ionward._cache import compiled_sources, jit_disabled, module_folder, module_key
+from ionward._compile import njit
 
 ROOT = Path(ionward.__file__).parent
 
@@ -56,3 +58,23 @@ def test_an_edit_reaches_what_imports_it_and_nothing_else(monkeypatch: pytest.Mo
     after = {name: module_key(name) for name in before}
     module_key.cache_clear()
     assert [name for name in before if before[name] != after[name]] == ["ionward.proving.closed_loop"]
+
+
+@njit
+def half(x: float) -> float:
+    return x / 2.0
+
+
+@njit
+def more_than_half(x: float) -> float:
+    return half(x) + 1.0
+
+
+@pytest.mark.skipif(jit_disabled, reason="nothing is compiled")
+def test_python_may_call_what_was_compiled_for_compiled_callers() -> None:
+    dispatcher: Any = half
+    assert more_than_half(3.0) == 2.5
+    assert half(5.0) == 2.5
+    assert half(7.0) == 3.5
+    assert len(dispatcher.overloads) == 1
+    assert more_than_half(5.0) == 3.5
