@@ -94,6 +94,8 @@ class _Ways:
         self._dispatcher = dispatcher
         self._template, self._compile = dispatcher.get_call_template, dispatcher.compile
         self._add, self._cache = dispatcher.add_overload, dispatcher._cache
+        # Kept in one place (a folder that cannot be written), the two kinds could be taken for each other.
+        self._apart = isinstance(self._cache._impl.locator, ByImports)
         self._either: Any = None
         self._inside = False
         self._closed: set[Any] = set()  # signatures that Python cannot come in by
@@ -107,6 +109,8 @@ class _Ways:
         """
         args = tuple(types.unliteral(a) for a in args)
         keywords = {name: types.unliteral(a) for name, a in keywords.items()}
+        if not self._apart:
+            return self._template(args, keywords)
         with global_compiler_lock:
             self._either = self._either or _EitherCache(self._cache, self._dispatcher.py_func)
             self._set(inside=True, storage=self._either)
