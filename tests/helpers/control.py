@@ -77,6 +77,7 @@ SCALARS: dict[str, float] = {
     "balance_board_k_per_w": 20.0,
     "balance_board_s": 60.0,
     "has_cooling": 1,
+    "cooling_by_pump": 1,
     "cool_start_c": 35.0,
     "cool_full_c": 45.0,
     "heat_start_c": 5.0,
