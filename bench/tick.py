@@ -108,7 +108,10 @@ def tick_us(cells: int, estimate_every: int = 10) -> float:
     raw, command = bms.new_raw(), new_command()
     bms.parameters.scalars["estimate_every"] = estimate_every
     good = {"insulation_ohm": 1e7, "hvil_closed": 1.0, "crash": 0.0, "coolant_inlet_c": 25.0,
-            "coolant_outlet_c": 25.0, "ambient_c": 25.0}  # fmt: skip
+            "coolant_outlet_c": 25.0, "ambient_c": 25.0, "contactor_positive_c": 25.0, "contactor_negative_c": 25.0,
+            "connector_positive_c": 25.0, "connector_negative_c": 25.0, "balancing_board_c": 25.0,
+            "positive_tap_v": 0.0, "negative_tap_v": 0.0, "cooling_running": 1.0, "monitor_redundancy_v": 0.001,
+            "monitor_crc_errors": 0.0, "monitor_sequence_errors": 0.0, "pyrofuse_intact": 1.0}  # fmt: skip
     for name, value in good.items():
         raw.channels[RAW.value, getattr(CHANNEL, name)] = value
     rest = (noise, command, bms.parameters, bms.image, bms.memory)

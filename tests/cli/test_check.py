@@ -87,7 +87,16 @@ DOUBTS = [
     (("timeout_s = 1.5", "timeout_s = 1.5\nresistor_energy_j = 50"), "takes 89 J in a good precharge and bears 50 J"),
     (("timeout_s = 1.5", "timeout_s = 1.5\ndone_v = 1.0"), "done_v = 1 is less than the tolerance"),
     (("[precharge]", "[precharge]\nfitted = false"), "through their contacts"),
-    (("", "[sensors.contactor_feedback]\nfitted = false"), "a welded contactor cannot be told"),
+    (
+        (
+            "",
+            "".join(
+                f"[sensors.{name}]\nfitted = false\n" for name in ("contactor_feedback", "positive_tap", "negative_tap")
+            ),
+        ),
+        "a welded contactor cannot be told",
+    ),
+    (("[precharge]", "[sensors.bus_voltage]\nfitted = false\n\n[precharge]\nfitted = false"), "the taps across"),
     (("", "[sensors.contactor_feedback]\nperiod_s = 0.08"), "every switching looks late"),
     (("", "[sensors.insulation]\nfitted = false"), "403 V without insulation"),
     (("", "[sensors.hvil]\nfitted = false"), "403 V without hvil"),

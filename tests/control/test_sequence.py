@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from helpers.bus import DT, NEGATIVE, POSITIVE, PRECHARGE, Bus
 from helpers.control import set_channel, set_current, unfit
 from ionward.control.contactors import SEQ, STEPS
+from ionward.control.sequence import sequence
 from ionward.image.inputs import CHANNEL
 from ionward.image.signals import (
     BAD,
@@ -316,6 +317,56 @@ def test_a_welded_positive_contactor_without_feedback_shows_on_the_bus() -> None
     bus.command["connect"] = 1
     bus.until("fault", 5.0)
     assert bus.reason == "the bus became live before the positive contactor was closed: a contactor is welded"
+
+
+@pytest.mark.parametrize("feedback", [True, False])
+def test_taps_do_not_disturb_a_good_connection(feedback: bool) -> None:
+    bus = Bus(taps=True, feedback=feedback)
+    for _ in range(2):
+        bus.connect()
+        bus.command["connect"] = 0
+        bus.until("standby", 10.0)
+        assert bus.reason == ""
+        bus.bus_v = 0.0
+
+
+@pytest.mark.parametrize("name", [POSITIVE, NEGATIVE])
+def test_a_tap_shows_a_welded_contactor_whose_feedback_lies_before_anything_is_closed(name: str) -> None:
+    bus = Bus(taps=True)
+    bus.welded, bus.lies = {name}, {name: 0.0}
+    bus.step(2)
+    bus.command["connect"] = 1
+    bus.step(100)
+    assert (bus.state, bus.reason) == ("standby", "a contactor did not open")
+    assert bus.driven == OPEN
+
+
+def test_a_tap_shows_a_positive_contactor_that_welds_during_the_probe() -> None:
+    bus = Bus(taps=True)
+    bus.lies = {POSITIVE: 0.0}
+    bus.step(2)
+    bus.command["connect"] = 1
+    reach(bus, "probe")
+    set_channel(bus.image, CHANNEL.positive_tap_v, bus.pack_v)  # the tap is faster than the bus
+    sequence(bus.parameters, bus.command, bus.image, bus.memory)
+    assert bus.reason == "the bus became live before the positive contactor was closed: a contactor is welded"
+    assert bus.driven == OPEN
+
+
+def test_a_negative_contactor_that_is_open_by_its_tap_is_not_precharged_over() -> None:
+    bus = Bus(taps=True)
+    bus.stuck = {NEGATIVE}
+    bus.step(2)
+    bus.command["connect"] = 1
+    bus.step()
+    assert bus.driven[NEGATIVE]
+    bus.lies = {NEGATIVE: 1.0}
+    while bus.state != "opening":
+        assert not bus.driven[PRECHARGE]
+        bus.step()
+    bus.lies = {}
+    bus.until("fault")
+    assert bus.reason == "a contactor did not close"
 
 
 def test_a_contact_found_closed_in_standby_holds_the_connection_back() -> None:

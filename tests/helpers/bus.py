@@ -17,7 +17,7 @@ POSITIVE, NEGATIVE, PRECHARGE = "main_positive", "main_negative", "precharge"
 class Bus:
     """Contactors follow after two ticks unless they are `stuck` or `welded`; the link is an RC circuit."""
 
-    def __init__(self, cells: int = 96, feedback: bool = True, **changes: float) -> None:
+    def __init__(self, cells: int = 96, feedback: bool = True, taps: bool = False, **changes: float) -> None:
         self.parameters = small_parameters(cells, **changes)
         self.image = well_image(self.parameters)
         self.image.scalars["state"] = STATE_INIT
@@ -33,10 +33,13 @@ class Bus:
         self.coming = dict.fromkeys(self.closed, 0)
         self.welded: set[str] = set()
         self.stuck: set[str] = set()
-        self.feedback = feedback
+        self.feedback, self.taps = feedback, taps
+        self.lies: dict[str, float] = {}  # feedback contacts that hang
         self.history: list[tuple[str, str]] = []
         if not feedback:
             unfit(self.parameters, self.image, *(getattr(CHANNEL, f"{name}_closed") for name in self.closed))
+        if not taps:
+            unfit(self.parameters, self.image, CHANNEL.positive_tap_v, CHANNEL.negative_tap_v)
 
     @property
     def state(self) -> str:
@@ -99,10 +102,19 @@ class Bus:
         elif math.isnan(self.source_v):
             self.bus_v *= math.exp(-DT / 50.0)
 
+    def _tap(self, own: str, other: str) -> float:
+        """Voltage at the load side of a contactor: the pack's over a closed one, the bus's over the other side."""
+        if self.closed[own]:
+            return self.pack_v
+        return self.bus_v if self.closed[other] else 0.5 * (self.pack_v + self.bus_v)
+
     def _measure(self) -> None:
         set_channel(self.image, CHANNEL.bus_voltage_v, self.bus_v)
         set_current(self.image, self.current)
         if self.feedback:
             for name, closed in self.closed.items():
-                set_channel(self.image, getattr(CHANNEL, f"{name}_closed"), float(closed))
+                set_channel(self.image, getattr(CHANNEL, f"{name}_closed"), self.lies.get(name, float(closed)))
+        if self.taps:
+            set_channel(self.image, CHANNEL.positive_tap_v, self._tap(POSITIVE, NEGATIVE))
+            set_channel(self.image, CHANNEL.negative_tap_v, self._tap(NEGATIVE, POSITIVE))
         self.image.channels[MEASURED.new, CHANNEL.bus_voltage_v] = 1

@@ -77,6 +77,7 @@ SCALARS: dict[str, float] = {
     "balance_board_k_per_w": 20.0,
     "balance_board_s": 60.0,
     "has_cooling": 1,
+    "cooling_by_pump": 1,
     "cool_start_c": 35.0,
     "cool_full_c": 45.0,
     "heat_start_c": 5.0,
@@ -161,7 +162,7 @@ def well_image(parameters: Parameters, soc: float = 0.5, temperature_c: float = 
     s["time_s"], s["tick"], s["dt_s"] = 100.0, 10_000, 0.01
     s["state"] = STATE_STANDBY
     s["state_since_s"] = 90.0
-    s["charge_allowed"] = s["discharge_allowed"] = 1
+    s["charge_allowed"] = s["discharge_allowed"] = s["balance_allowed"] = 1
     s["estimate_ready"] = 1
     s["cell_samples"] = s["temperature_samples"] = s["current_samples"] = 100
     image.cells[CELL.soc] = soc

@@ -48,13 +48,15 @@ class Kernel:
         self.channels["pack_voltage_v"] = float(self.samples.cells.sum())
 
     def close(self, closed: bool = True, precharge: bool = False) -> None:
-        """Command and feedback of the contactors, and the bus with them."""
+        """Command and feedback of the contactors, the bus and the taps with them."""
         for name in ("main_positive", "main_negative"):
             self.s[f"{name}_close"] = closed
             self.channels[f"{name}_closed"] = float(closed)
         self.s["precharge_close"] = precharge
         self.channels["precharge_closed"] = float(precharge)
-        self.channels["bus_voltage_v"] = self.channels["pack_voltage_v"] if closed else 0.0
+        at_pack_v = self.channels["pack_voltage_v"] if closed else 0.0
+        for name in ("bus_voltage_v", "positive_tap_v", "negative_tap_v"):
+            self.channels[name] = at_pack_v
 
     def tick(self, sample: bool = True, dt_s: float | None = None) -> None:
         self.now_s = round(self.now_s + (self.cycle_s if dt_s is None else dt_s), 9)

@@ -51,6 +51,8 @@ SCALARS: dict[str, float] = {
     "contactor_break_a": 400.0,
     "has_pyrofuse": 1,
     "bus_dead_v": 5.0,
+    "balance_board_max_c": 85.0,
+    "cooling_by_pump": 1,
 }
 
 # minimum, maximum, rate_max, age_max_s, frozen_s
@@ -59,6 +61,8 @@ LIMITS: dict[str, tuple[float, float, float, float, float]] = {
     "voltage": (0.0, 1e5, 1e7, 0.1, 0.0),
     "insulation": (0.0, 1e8, 1e9, 5.0, 0.0),
     "temperature": (-50.0, 125.0, 1e4, 1.0, 0.0),
+    "hot": (-50.0, 200.0, 1e4, 1.0, 0.0),
+    "counter": (0.0, 65535.0, 2e3, 1.0, 0.0),
     "switch": (0.0, 1.0, 1e9, 0.1, 0.0),
     "cell": (0.0, 5.0, 50.0, 0.1, 60.0),
 }
@@ -71,6 +75,16 @@ CHANNEL_KINDS = {
     "coolant_inlet_c": "temperature",
     "coolant_outlet_c": "temperature",
     "ambient_c": "temperature",
+    "contactor_positive_c": "hot",
+    "contactor_negative_c": "hot",
+    "connector_positive_c": "hot",
+    "connector_negative_c": "hot",
+    "balancing_board_c": "hot",
+    "positive_tap_v": "voltage",
+    "negative_tap_v": "voltage",
+    "monitor_redundancy_v": "voltage",
+    "monitor_crc_errors": "counter",
+    "monitor_sequence_errors": "counter",
 }
 GOOD_CHANNELS = {
     "current_a": 0.0,
@@ -85,6 +99,18 @@ GOOD_CHANNELS = {
     "main_positive_closed": 0.0,
     "main_negative_closed": 0.0,
     "precharge_closed": 0.0,
+    "contactor_positive_c": 25.0,
+    "contactor_negative_c": 25.0,
+    "connector_positive_c": 25.0,
+    "connector_negative_c": 25.0,
+    "balancing_board_c": 25.0,
+    "positive_tap_v": 0.0,
+    "negative_tap_v": 0.0,
+    "cooling_running": 0.0,
+    "monitor_redundancy_v": 0.001,
+    "monitor_crc_errors": 0.0,
+    "monitor_sequence_errors": 0.0,
+    "pyrofuse_intact": 1.0,
 }
 
 

@@ -33,6 +33,12 @@ GOOD = {
     "coolant_outlet_c": 25.0,
     "ambient_c": 25.0,
     "hvil_closed": 1.0,
+    "contactor_positive_c": 25.0,
+    "contactor_negative_c": 25.0,
+    "connector_positive_c": 25.0,
+    "connector_negative_c": 25.0,
+    "balancing_board_c": 25.0,
+    "pyrofuse_intact": 1.0,
 }
 
 

@@ -53,6 +53,9 @@ def run(ticks: int, pack: str = "home-16s.toml", bms: Bms | None = None, start: 
             "main_positive_closed": closed[0],
             "main_negative_closed": closed[1],
             "precharge_closed": closed[2],
+            "balancing_board_c": 23.0,
+            "monitor_crc_errors": 0.0,
+            "monitor_sequence_errors": 0.0,
         }.items():
             raw.channels[RAW.value, getattr(CHANNEL, name)] = value
         bms.step(raw, command)

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from ionward.battery.sensors import SENSOR_NAMES
 from ionward.image.faults import BY_ID, FAULT_ID, FAULTS, Fault
 from ionward.image.inputs import CHANNEL
 from ionward.image.parameters import PARAMETER_RECORD
@@ -34,7 +35,9 @@ def test_texts_are_sentences_and_codes_belong_to_the_maker(fault: Fault) -> None
 @fault
 def test_names_lead_somewhere(fault: Fault) -> None:
     assert not fault.relative_to or fault.relative_to in (PARAMETER_RECORD.names or ())
-    assert all(name in CHANNEL._fields or name in (PARAMETER_RECORD.names or ()) for name in fault.only_when)
+    known = {*CHANNEL._fields, *(PARAMETER_RECORD.names or ())}
+    assert all(name in known for needed in fault.only_when for name in needed.split(" or "))
+    assert not fault.sensor or fault.sensor in SENSOR_NAMES
 
 
 @fault

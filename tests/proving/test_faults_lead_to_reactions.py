@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from helpers.scenarios import run, scenario, small_system
+from ionward.image.inputs import CHANNEL
 
 CHARGE = {"command": [{"at_s": 0.5, "connect": True, "purpose": "charge"}],
           "load": [{"at_s": 4.0, "unit": "C", "steps": [[0.0, 0.5]]}]}  # fmt: skip
@@ -15,6 +16,15 @@ DISCONNECT = {"command": [{"at_s": 0.5, "connect": True}, {"at_s": 12.0, "connec
 HOT = {**CHARGE, "start": {"soc": 0.5, "temperature_c": 48.0, "temperature_spread_k": 0.0},
        "environment": {"ambient_c": 48.0}, "duration": 420.0}  # fmt: skip
 PYROFUSE = {"system": {"fuse": {"pyrofuse": True}}}
+STRONG = {"load": [{"at_s": 4.0, "unit": "C", "steps": [[0.0, -3.0]]}], "duration": 60.0}
+
+
+def without(*sensors: str, **more: dict[str, Any]) -> dict[str, Any]:
+    """A system without these sensors."""
+    return {"system": {"sensors": {name: {"fitted": False} for name in sensors}, **more}}
+
+
+COOLED = {"system": {"sensors": {"cooling_feedback": {}}}, "start": {"soc": 0.5, "temperature_c": 38.0}}
 
 # Fault, place, value; the BMS's fault, its level, within so many seconds; open at the end; changes to the scenario.
 CASES: list[tuple[str, Any, float | None, str, str, float, bool, dict[str, Any]]] = [
@@ -48,7 +58,25 @@ CASES: list[tuple[str, Any, float | None, str, str, float, bool, dict[str, Any]]
     ("sensor_stuck", "temperature 1", 90.0, "overtemperature", "critical", 2.0, True, {}),
     ("sensor_offset", "current", 5.0, "current_sensors_disagree", "fault", 2.0, True, {}),
     ("sensor_gain", "current_redundant", 2.0, "current_sensors_disagree", "fault", 2.0, True, {}),
-    ("sensor_offset", "cell_voltage 5", 0.3, "cell_voltage_spread", "info", 12.0, False, {}),
+    ("sensor_offset", "cell_voltage 5", 0.3, "cell_voltage_spread", "info", 12.0, False, without("monitor_redundancy")),
+    ("sensor_offset", "cell_voltage 5", 0.06, "cell_readings_disagree", "fault", 1.0, True, {}),
+    ("sensor_offset", "cell_voltage 0", -0.03, "cell_readings_disagree", "warning", 1.0, False, {}),
+    ("contactor_hot", "main_positive", 60.0, "contactor_overtemperature", "fault", 45.0, True, STRONG),
+    ("contactor_hot", "main_negative", 60.0, "contactor_overtemperature", "fault", 45.0, True, STRONG),
+    ("connector_hot", "positive", 60.0, "connector_overtemperature", "fault", 45.0, True, STRONG),
+    ("connector_hot", "negative", 60.0, "connector_overtemperature", "fault", 45.0, True, STRONG),
+    ("board_hot", 1, 25.0, "balancing_board_overtemperature", "fault", 30.0, True,
+     {"system": {"balancing": {"board_time_s": 30.0}}, "duration": 42.0}),
+    ("afe_crc", 0, None, "monitor_crc", "warning", 12.0, False, {}),
+    ("afe_sequence", 1, None, "monitor_sequence", "warning", 12.0, False, {}),
+    ("cooling_lost", None, None, "cooling_lost", "warning", 8.0, False, COOLED),
+    ("pyrofuse_fired", None, None, "pyrofuse_fired", "critical", 0.1, True, PYROFUSE),
+    ("sensor_lost", "contactor_positive", None, "point_temperature_lost", "warning", 10.0, False, {}),
+    ("sensor_lost", "balancing_board", None, "point_temperature_lost", "warning", 10.0, False, {}),
+    ("sensor_lost", "negative_tap", None, "tap_lost", "warning", 1.0, False, {}),
+    ("sensor_lost", "cooling_feedback", None, "cooling_feedback_lost", "info", 10.0, False, COOLED),
+    ("sensor_lost", "monitor_crc", None, "diagnosis_lost", "warning", 10.0, False, {}),
+    ("sensor_lost", "pyrofuse_loop", None, "diagnosis_lost", "warning", 10.0, False, PYROFUSE),
     ("sensor_offset", "pack_voltage", 3.0, "cell_sum_mismatch", "fault", 4.0, True, {}),
     ("sensor_noise", "cell_voltage 2", 0.6, "samples_refused", "info", 2.0, True, {}),
     ("sensor_drift", "temperature 1", 2.0, "temperature_disagreement", "fault", 20.0, True, {"duration": 30.0}),
@@ -74,6 +102,7 @@ CASES: list[tuple[str, Any, float | None, str, str, float, bool, dict[str, Any]]
       "system": {"cooling": {"kind": "none"}},
       "source": {"charger_obeys": False}, "load": [{"at_s": 4.0, "unit": "C", "steps": [[0.0, 0.05]]}]}),
     ("coolant_hot", None, 95.0, "overtemperature", "fault", 400.0, True, HOT),
+    ("coolant_hot", None, 95.0, "coolant_overtemperature", "fault", 12.0, True, CHARGE),
 ]  # fmt: skip
 
 
@@ -98,6 +127,57 @@ def test_fault_leads_to_its_reaction(name, place, value, fault, level, within_s,
     else:
         expected.append({"signal": "true.contactors_closed", "is": 1.0, "at_s": duration_s})
     result = run(system, scenario(duration_s, fault=[injection], expect=expected, **tables))
+    assert not result.failed, [(v.text, v.found) for v in result.failed] + [e["text"] for e in result.events]
+
+
+def reached(state: str) -> float:
+    """When a good connection reaches a state."""
+    return next(c.time_s for c in run(small_system(), scenario(5.0)).changes if c.state == state)
+
+
+def lying(contactor: str, fault: str, at_s: float, says: float, from_s: float) -> list[dict[str, Any]]:
+    """A broken contactor whose feedback contact hangs where it should be."""
+    return [{"name": fault, "at_s": at_s, "place": contactor},
+            {"name": "feedback_stuck", "at_s": from_s, "place": contactor, "value": says}]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("contactor", "place"),
+    [("main_positive", "positive_tap_v"), ("main_negative", "negative_tap_v"), ("precharge", "positive_tap_v")],
+)
+def test_a_welded_contactor_whose_feedback_lies_shows_by_its_voltage(contactor: str, place: str) -> None:
+    broken = lying(contactor, "contactor_welded", 8.0, 0.0, 11.99)
+    if contactor == "precharge":
+        broken = lying(contactor, "contactor_welded", 0.0, 0.0, reached("closing") + 0.01)
+    expect = [
+        {"no_events": "info", "until_s": 12.1},
+        {"fault": "contactor_welded_by_voltage", "level": "fault", "by_s": 18.0, "place": getattr(CHANNEL, place)},
+        {"fault": "contactor_welded", "never": True},
+        {"signal": "state", "is": "fault", "at_s": 20.0},
+    ]
+    result = run(small_system(), scenario(20.0, fault=broken, expect=expect, command=DISCONNECT["command"]))
+    assert not result.failed, [(v.text, v.found) for v in result.failed] + [e["text"] for e in result.events]
+
+
+@pytest.mark.parametrize("contactor", ["main_positive", "main_negative"])
+def test_a_contactor_that_is_open_though_its_feedback_says_closed_shows_by_its_voltage(contactor: str) -> None:
+    commanded_s = reached("closing") if contactor == "main_positive" else reached("precharge")
+    broken = lying(contactor, "contactor_stuck_open", 0.0, 1.0, commanded_s + 0.01)
+    expect = [
+        {"fault": "contactor_open_by_voltage", "level": "fault", "by_s": 12.0},
+        {"fault": "contactor_stuck_open", "never": True},
+        {"signal": "true.contactors_closed", "max": 0.0},
+        {"signal": "state", "is": "fault", "at_s": 14.0},
+    ]
+    result = run(small_system(), scenario(14.0, fault=broken, expect=expect))
+    assert not result.failed, [(v.text, v.found) for v in result.failed] + [e["text"] for e in result.events]
+
+
+def test_a_welded_contactor_found_by_its_voltage_is_not_connected_again() -> None:
+    broken = lying("main_positive", "contactor_welded", 8.0, 0.0, 11.99)
+    commands = [*DISCONNECT["command"], {"at_s": 20.0, "connect": True}]
+    expect = [{"signal": "main_negative_close", "max": 0.0, "from_s": 13.0, "until_s": 40.0}]
+    result = run(small_system(), scenario(40.0, fault=broken, expect=expect, command=commands))
     assert not result.failed, [(v.text, v.found) for v in result.failed] + [e["text"] for e in result.events]
 
 

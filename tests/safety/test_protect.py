@@ -10,6 +10,7 @@ import pytest
 
 from helpers.kernel import Kernel
 from ionward.image.faults import BY_ID, FAULT_ID, FAULTS
+from ionward.image.faults_points import _POINTS
 from ionward.image.inputs import CHANNEL
 from ionward.image.parameters import LEVELP
 from ionward.image.signals import (
@@ -189,6 +190,7 @@ def prepare(k: Kernel, fault: str) -> None:
 
 def test_every_fault_has_a_case() -> None:
     elsewhere = {"cell_temperature_unknown", "precharge_failed", "samples_refused"}
+    elsewhere |= {f.id for f in _POINTS}  # test_rules_points.py, test_rules_taps.py
     elsewhere |= {"cycle_stopped", "cycle_overrun", "guard_withholds", "enable_lost"}  # test_rules_inside.py
     assert {f.id for f in FAULTS} == {case[0] for case in CASES} | elsewhere
 
@@ -218,7 +220,7 @@ def test_precharge_fails_after_its_tries_and_clears_when_the_wish_is_withdrawn()
     for attempt in range(1, 4):
         k.close(False, precharge=True)
         k.s["main_negative_close"] = 1
-        k.channels["main_negative_closed"] = 1.0
+        k.channels.update(main_negative_closed=1.0, negative_tap_v=k.channels["pack_voltage_v"])
         k.run(0.5)
         k.close(False)
         k.run(0.1)
@@ -664,6 +666,8 @@ def test_a_pack_at_its_limits_with_every_sensor_at_its_tolerance_raises_nothing(
         k.samples.cells[:] = voltage + sign * 0.002 * np.array([1.0, -1.0, 0.5, 1.0]) + rng.normal(0, 3e-4, 4)
         k.channels["pack_voltage_v"] = 4 * voltage * (1 + sign * 0.005) + rng.normal(0, 0.002)
         k.channels["bus_voltage_v"] = 4 * voltage * (1 - sign * 0.005) - 0.001 * current_a
+        k.channels["positive_tap_v"] = 4 * voltage * (1 - sign * 0.005) - 0.0005 * current_a
+        k.channels["negative_tap_v"] = 4 * voltage * (1 - sign * 0.005) - 0.0005 * current_a
         k.samples.temperatures[:] = min(celsius, 25 + n) if celsius > 25 else max(celsius, 25 - n)
         k.samples.temperatures[0] += sign * 0.4
         noise_a = rng.normal(0, 0.1)

@@ -120,14 +120,18 @@ def test_a_bled_cell_loses_charge_through_its_resistor() -> None:
     assert np.delete(lost_as, 2) == pytest.approx(0.0, abs=1e-3)
 
 
-PLACES = {"cell": 3, "module": 1, "contactor": "main_positive", "sensor": "cell_voltage 2", "pack": None}
+PLACES = {"cell": 3, "module": 1, "contactor": "main_positive", "main contactor": "main_negative",
+          "connector": "negative", "sensor": "cell_voltage 2", "pack": None}  # fmt: skip
 
 
 @pytest.mark.parametrize("fault", FAULT_CATALOGUE, ids=lambda f: f.name)
 def test_every_fault_changes_the_plant_and_ends_without_a_trace(fault) -> None:
     plant = whole_plant()
     place = PLACES[fault.place]
-    blocks = (plant.settings, plant.state, plant.cells, plant.contactors, plant.channel_sensors, plant.cell_sensors)
+    blocks = (
+        plant.settings, plant.state, plant.cells, plant.contactors, plant.modules, plant.channel_sensors,
+        plant.cell_sensors,
+    )  # fmt: skip
     before = [block.copy() for block in blocks]
     undo = inject(plant, fault.name, place, None if fault.default is not None or not fault.takes_value else 60.0)
 
@@ -152,6 +156,9 @@ def test_every_fault_changes_the_plant_and_ends_without_a_trace(fault) -> None:
         ("cell_internal_short", 1, math.nan, "value nan is impossible"),
         ("afe_lost", 2, None, "no module of this pack; allowed: 0 to 1"),
         ("contactor_welded", "main", None, "no contactor; allowed: main_positive, main_negative, precharge"),
+        ("contactor_hot", "precharge", None, "no main contactor; allowed: main_positive, main_negative"),
+        ("connector_hot", "main_positive", None, "no connector; allowed: positive, negative"),
+        ("afe_crc", 1, 1.5, "value 1.5 is impossible; allowed: 0 to 1"),
         ("crash", 3, None, "leave it out"),
         ("crash", None, 1.0, "takes no value"),
         ("sensor_stuck", "current", None, "value is missing"),

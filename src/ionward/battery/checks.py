@@ -182,6 +182,11 @@ def _sensors_of_the_pack(system: System) -> Iterator[Problem]:
                     f"sensors.{name}.fitted", False, "precharge cannot be judged without it",
                     "allowed: true, or precharge.fitted = false",
                 )  # fmt: skip
+    if sensors.pyrofuse_loop.fitted and not system.fuse.pyrofuse:
+        yield Problem(
+            "sensors.pyrofuse_loop.fitted", True, "there is no pyrofuse whose loop could be read",
+            "allowed: false, or fuse.pyrofuse = true", ("sensors.pyrofuse_loop.fitted", "fuse.pyrofuse"),
+        )  # fmt: skip
     full = system.series * limits.cell_voltage_max_v
     coldest = min(limits.charge_temperature_min_c, limits.discharge_temperature_min_c)
     hottest = max(limits.charge_temperature_max_c, limits.discharge_temperature_max_c)
@@ -192,6 +197,8 @@ def _sensors_of_the_pack(system: System) -> Iterator[Problem]:
         ("current_redundant", -limits.discharge_current_pulse_a, limits.charge_current_pulse_a),
         ("pack_voltage", 0.0, full),
         ("bus_voltage", 0.0, full),
+        ("positive_tap", 0.0, full),
+        ("negative_tap", 0.0, full),
     ):
         sensor: Sensor = getattr(sensors, name)
         if sensor.fitted and sensor.low < sensor.high:

@@ -123,6 +123,16 @@ def _full_voltage(tables: _Tables) -> float:
     return full
 
 
+def _has(part: str, key: str, wanted: object, otherwise: object) -> Callable[[_Tables, CellModel | None], Any]:
+    """Whether a part of the pack has this value; `otherwise` is what the part has where nobody writes it."""
+
+    def value(tables: _Tables, _: CellModel | None) -> bool:
+        table = tables.values.get(part)
+        return (table.get(key, otherwise) if isinstance(table, dict) else otherwise) == wanted
+
+    return value
+
+
 def _min_bleed_voltage(tables: _Tables, _: CellModel | None) -> float:
     low, high = tables.number("limits.cell_voltage_min_v"), tables.number("limits.cell_voltage_max_v")
     return round(low + 0.25 * (high - low), 3)
@@ -150,16 +160,28 @@ class Rule(NamedTuple):
     value: Callable[[_Tables, CellModel | None], Any]
 
 
+# Sensors that come with a part, in profiles that do not say otherwise.
+CONTACTORS_FITTED = Rule("true where the pack has contactors", _has("contactors", "fitted", True, True))
+BALANCES = Rule("true where the pack balances", _has("balancing", "kind", "passive", "passive"))
+PYROFUSE_FITTED = Rule("true where there is a pyrofuse", _has("fuse", "pyrofuse", True, False))
+
+
 def _sensor_rules() -> dict[str, Rule]:
     rules = {
         f"sensors.{sensor}.{key}": rule
-        for sensor in ("pack_voltage", "bus_voltage")
+        for sensor in ("pack_voltage", "bus_voltage", "positive_tap", "negative_tap")
         for key, rule in (
             ("minimum_v", Rule("a little below zero", _pack_range("low"))),
             ("maximum_v", Rule("25 % above the full pack, rounded up", _pack_range("high"))),
             ("tolerance_v", Rule("0.5 % of the full pack", _pack_tolerance)),
         )
     }
+    for sensors, part in (
+        (("contactor_positive", "contactor_negative", "positive_tap", "negative_tap"), CONTACTORS_FITTED),
+        (("balancing_board",), BALANCES),
+        (("pyrofuse_loop",), PYROFUSE_FITTED),
+    ):
+        rules |= {f"sensors.{sensor}.fitted": part for sensor in sensors}
     text = "five periods and the delay; at least two cycles and 20 ms"
     return rules | {f"sensors.{sensor}.age_max_s": Rule(text, _age_max(sensor)) for sensor in SENSOR_NAMES}
 

@@ -92,15 +92,27 @@ def _fuse(system: System) -> Iterator[str]:
         yield "fuse: there is none, so nothing ends a current that the contactors may not break"
 
 
+def _contactor_senses(system: System) -> Iterator[str]:
+    """How the BMS knows whether a contactor is open."""
+    sensors, contactors = system.sensors, system.contactors
+    feedback = sensors.contactor_feedback
+    taps = sensors.positive_tap.fitted or sensors.negative_tap.fitted
+    if taps and not sensors.bus_voltage.fitted:
+        yield "contactors: without bus_voltage the taps across the contactors cannot tell a welded one"
+    if not feedback.fitted and not (taps and sensors.bus_voltage.fitted):
+        yield "contactors: without contactor_feedback a welded contactor cannot be told from an open one"
+    elif (
+        feedback.fitted
+        and min(contactors.close_timeout_s, contactors.open_timeout_s) < 2 * feedback.period_s + feedback.delay_s
+    ):
+        yield "contactors: a timeout is shorter than two samples of contactor_feedback: every switching looks late"
+
+
 def _precharge(system: System) -> Iterator[str]:
     contactors, precharge = system.contactors, system.precharge
     if not contactors.fitted:
         return
-    feedback = system.sensors.contactor_feedback
-    if not feedback.fitted:
-        yield "contactors: without contactor_feedback a welded contactor cannot be told from an open one"
-    elif min(contactors.close_timeout_s, contactors.open_timeout_s) < 2 * feedback.period_s + feedback.delay_s:
-        yield "contactors: a timeout is shorter than two samples of contactor_feedback: every switching looks late"
+    yield from _contactor_senses(system)
     if not precharge.fitted:
         if system.dc_link.capacitance_f > 0:
             yield (

@@ -150,6 +150,25 @@ class InsulationSensor(Sensor):
     difference_unit = "ohm"
 
 
+class ErrorCounter(Sensor):
+    """Counts errors since its start."""
+
+    highest: Annotated[int, Field(ge=255, le=2**31 - 1, description="Highest count; it begins again at 0 after it")] = (
+        65535
+    )
+    rate_max_per_s: Annotated[Positive, Field(description="Fastest plausible growth; a jump is refused")] = 2000.0
+
+    @property
+    def high(self) -> float:
+        """Highest count."""
+        return float(self.highest)
+
+    @property
+    def rate_max(self) -> float:
+        """Fastest plausible growth per second."""
+        return self.rate_max_per_s
+
+
 class Sensors(SystemPart):
     """All sensors of the system: `[sensors]`."""
 
@@ -167,6 +186,26 @@ class Sensors(SystemPart):
     hvil: Annotated[Sensor, Field(description="High-voltage interlock loop")]
     crash: Annotated[Sensor, Field(description="Crash signal")]
     contactor_feedback: Annotated[Sensor, Field(description="Auxiliary contacts of the three contactors")]
+    contactor_positive: Annotated[TemperatureSensor, Field(description="Contact of the positive main contactor")]
+    contactor_negative: Annotated[TemperatureSensor, Field(description="Contact of the negative main contactor")]
+    connector_positive: Annotated[TemperatureSensor, Field(description="Connector or joint at the positive side")]
+    connector_negative: Annotated[TemperatureSensor, Field(description="Connector or joint at the negative side")]
+    balancing_board: Annotated[
+        TemperatureSensor, Field(description="Hottest balancing board, as the cell monitors report it")
+    ]
+    positive_tap: Annotated[
+        VoltageSensor, Field(description="Load side of the positive contactor against the battery's minus")
+    ]
+    negative_tap: Annotated[
+        VoltageSensor, Field(description="The battery's plus against the load side of the negative contactor")
+    ]
+    cooling_feedback: Annotated[Sensor, Field(description="Tacho or flow feedback of the pump (liquid) or fan (air)")]
+    monitor_redundancy: Annotated[
+        VoltageSensor, Field(description="Largest difference between main and redundant reading of a cell")
+    ]
+    monitor_crc: Annotated[ErrorCounter, Field(description="Frames of the cell monitors with a wrong checksum")]
+    monitor_sequence: Annotated[ErrorCounter, Field(description="Frames of the cell monitors repeated or lost")]
+    pyrofuse_loop: Annotated[Sensor, Field(description="Igniter loop of the pyrofuse")]
 
 
 # Names of the analogue and yes-no sensors in their order in the file.

@@ -12,7 +12,7 @@ from ionward.cli.main import COMMANDS, app
 from ionward.image import exchange, inputs, parameters, signals
 from ionward.image.catalogue import Signal
 from ionward.image.faults import FAULTS, Fault, Level
-from ionward.twin.faults import CHANNEL_PLACES, CONTACTORS, FAULT_CATALOGUE
+from ionward.twin.faults import CHANNEL_PLACES, CONNECTORS, CONTACTORS, FAULT_CATALOGUE
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -103,7 +103,8 @@ def command_page() -> str:
 def plant_fault_page() -> str:
     """Faults that a scenario can inject into the simulated battery."""
     text = "# Faults that can be injected\n\nPlaces: cells and modules are numbered from 0; contactors are "
-    text += f"{', '.join(f'`{c}`' for c in CONTACTORS)}; sensors are {', '.join(f'`{c}`' for c in CHANNEL_PLACES)}, "
+    text += f"{', '.join(f'`{c}`' for c in CONTACTORS)}; connectors {', '.join(f'`{c}`' for c in CONNECTORS)}; "
+    text += f"sensors are {', '.join(f'`{c}`' for c in CHANNEL_PLACES)}, "
     text += "`cell_voltage N`, `temperature N`, or without a number all of them. See [Simulate](../simulate.md).\n\n"
     return text + _table(
         ("fault", "place", "meaning", "value", "default"),

@@ -113,9 +113,14 @@ def balance(parameters: Parameters, command: Any, image: Image, memory: BalanceM
 
 @njit
 def _may_balance(s: Any, command: Any) -> bool:
-    """Somebody allows it, the pack is at rest or connected, and protection sees no fault."""
+    """Somebody allows it, the pack is at rest or connected, protection sees no fault and the boards are not hot."""
     state = s["state"]
-    sound = s["open_request"] == OPEN_NONE and s["fault_level"] < LEVEL_FAULT and s["latched_faults"] == 0
+    sound = (
+        s["balance_allowed"] == 1
+        and s["open_request"] == OPEN_NONE
+        and s["fault_level"] < LEVEL_FAULT
+        and s["latched_faults"] == 0
+    )
     return bool(command["balancing_allowed"] == 1 and sound and (state in (STATE_STANDBY, STATE_CONNECTED)))
 
 

@@ -75,7 +75,8 @@ BUS_BELOW_WAIT_S = 5.0
 @njit
 def standby(p: Any, s: Any, m: Array, command: Any) -> None:
     """Hold back with a reason, or begin to connect."""
-    if m[SEQ.positive] == CLOSED or m[SEQ.negative] == CLOSED or m[SEQ.precharge] == CLOSED:
+    by_feedback = m[SEQ.positive] == CLOSED or m[SEQ.negative] == CLOSED or m[SEQ.precharge] == CLOSED
+    if by_feedback or m[SEQ.positive_tap] == CLOSED or m[SEQ.negative_tap] == CLOSED:
         # Nothing is driven closed. Protection judges how long this may last, so that the fault comes with its event.
         s["state_reason"] = HOLD_NOT_OPENED
         return
@@ -160,7 +161,13 @@ def _has_closed(p: Any, s: Any, m: Array, command: Any, contact: float) -> bool:
 
 @njit
 def _probe(p: Any, s: Any, m: Array, command: Any) -> None:
-    """With only the negative contactor closed the bus must stay where it was; else another one is welded."""
+    """With only the negative contactor closed the bus must stay where it was; else another one is welded.
+
+    Taps, where fitted, must agree: the positive one that its contact is open, the negative one that its is closed.
+    """
+    if m[SEQ.positive_tap] == CLOSED:
+        open_all(s, m, STATE_FAULT, HOLD_WELDED)
+        return
     if m[SEQ.bus_fitted] == 1.0:
         rise_v = m[SEQ.bus_v] - m[SEQ.bus_start_v]
         if not rise_v < max(PROBE_RISE * m[SEQ.pack_v], p["bus_dead_v"]):
@@ -171,7 +178,11 @@ def _probe(p: Any, s: Any, m: Array, command: Any) -> None:
             if not elapsed_s(s, m) < p["precharge_timeout_s"]:
                 open_all(s, m, STATE_STANDBY, HOLD_MEASUREMENT)
             return
-    if not elapsed_s(s, m) < p["contactor_close_s"]:
+    if m[SEQ.negative_tap] == OPEN:
+        # Its sample may be older than the closing. If not, protection has its fault before this time is over.
+        if not elapsed_s(s, m) < p["precharge_timeout_s"]:
+            open_all(s, m, STATE_FAULT, HOLD_NOT_CLOSED)
+    elif not elapsed_s(s, m) < p["contactor_close_s"]:
         drive(s, 0, 1, 1)
         go(s, m, STATE_PRECHARGE, STEP_CHARGE, HOLD_NONE)
 

@@ -37,8 +37,12 @@ STEPS = (
 (STEP_NONE, STEP_NEGATIVE, STEP_PROBE, STEP_CHARGE, STEP_POSITIVE, STEP_RELEASE, STEP_WAIT, STEP_OPEN_POSITIVE,
  STEP_OPEN_NEGATIVE, STEP_PROVE) = range(len(STEPS))  # fmt: skip
 
-# A contact's feedback.
+# A contact's feedback, and what the tap across it says.
 UNKNOWN, OPEN, CLOSED = -1.0, 0.0, 1.0
+# A tap further than this share from the pack voltage proves an open contact; one at the pack's voltage proves a closed
+# one while the bus is below this share (protection's rules are the same, `safety/rules_taps.py`).
+TAP_APART = 0.1
+BUS_APART = 0.85
 
 SEQ = rows(
     "SequenceFields",
@@ -63,6 +67,8 @@ SEQ = rows(
         Signal("positive", "", "Feedback of the positive contactor: 1 closed, 0 open, -1 unknown"),
         Signal("negative", "", "Feedback of the negative contactor"),
         Signal("precharge", "", "Feedback of the precharge contactor"),
+        Signal("positive_tap", "", "Tap across the positive contactor: 1 closed, 0 open, -1 cannot be told"),
+        Signal("negative_tap", "", "Tap across the negative contactor"),
         Signal("pack_v", "V", "Pack voltage; NaN unknown"),
         Signal("bus_v", "V", "Bus voltage; NaN unknown"),
         Signal("bus_fitted", "", "The bus voltage is measured"),
@@ -100,6 +106,8 @@ def sense(parameters: Parameters, image: Image, m: Array) -> None:
     if math.isnan(m[SEQ.pack_v]):
         m[SEQ.pack_v] = s["cell_voltage_sum_v"]
     m[SEQ.bus_v] = _usable(image.channels, CHANNEL.bus_voltage_v)
+    m[SEQ.positive_tap] = _by_tap(_usable(image.channels, CHANNEL.positive_tap_v), m)
+    m[SEQ.negative_tap] = _by_tap(_usable(image.channels, CHANNEL.negative_tap_v), m)
     m[SEQ.bus_new] = image.channels[MEASURED.new, CHANNEL.bus_voltage_v]
     m[SEQ.bus_fitted] = parameters.channel_limits[MEASURE.fitted, CHANNEL.bus_voltage_v]
     fitted = parameters.channel_limits[MEASURE.fitted, CHANNEL.current_a]
@@ -126,6 +134,16 @@ def _contact(channels: Array, channel: int) -> float:
     if math.isnan(value):
         return UNKNOWN
     return CLOSED if value > 0.5 else OPEN
+
+
+@njit
+def _by_tap(tap_v: float, m: Array) -> float:
+    """What the voltage at a contact's load side says of it. Over an open contact it may be the bus that is seen."""
+    if abs(tap_v - m[SEQ.pack_v]) > TAP_APART * m[SEQ.pack_v]:
+        return OPEN
+    if m[SEQ.pack_v] > 0.0 and not math.isnan(tap_v) and m[SEQ.bus_v] < BUS_APART * m[SEQ.pack_v]:
+        return CLOSED
+    return UNKNOWN
 
 
 @njit

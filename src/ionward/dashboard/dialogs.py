@@ -27,6 +27,8 @@ PLACE_HINTS = {
     "cell": "Cell, from 0",
     "module": "Module, from 0",
     "contactor": "Contactor",
+    "main contactor": "Main contactor",
+    "connector": "Connector: positive or negative",
     "sensor": "Sensor, for example: cell_voltage 17",
 }
 

@@ -43,6 +43,18 @@ CHANNEL_SENSORS = {
     "main_positive_closed": "contactor_feedback",
     "main_negative_closed": "contactor_feedback",
     "precharge_closed": "contactor_feedback",
+    "contactor_positive_c": "contactor_positive",
+    "contactor_negative_c": "contactor_negative",
+    "connector_positive_c": "connector_positive",
+    "connector_negative_c": "connector_negative",
+    "balancing_board_c": "balancing_board",
+    "positive_tap_v": "positive_tap",
+    "negative_tap_v": "negative_tap",
+    "cooling_running": "cooling_feedback",
+    "monitor_redundancy_v": "monitor_redundancy",
+    "monitor_crc_errors": "monitor_crc",
+    "monitor_sequence_errors": "monitor_sequence",
+    "pyrofuse_intact": "pyrofuse_loop",
 }
 
 

@@ -66,7 +66,9 @@ def ftti_s(fault: Fault, system: System) -> float:
 def sample_period_s(fault: Fault, system: System) -> float:
     """Time between the samples that a fault's rule counts; rules on the lack of something count ticks."""
     sensors, cycle_s = system.sensors, system.cycle.period_s
-    if fault.unit == "V" and fault.scope == "cell":
+    if fault.sensor:
+        period_s = float(getattr(sensors, fault.sensor).period_s)
+    elif fault.unit == "V" and fault.scope == "cell":
         period_s = sensors.cell_voltage.period_s
     elif fault.unit in ("°C", "K"):
         period_s = sensors.temperature.period_s
@@ -187,6 +189,9 @@ def fault_doubts(system: System) -> Iterator[str]:
 def _visible(fault: Fault, system: System) -> tuple[float, float]:
     """Thresholds that the sensor behind a fault can see. Discharge currents are judged as positive numbers."""
     sensors = system.sensors
+    if fault.sensor and fault.unit in ("°C", "V"):
+        sensor = getattr(sensors, fault.sensor)
+        return sensor.low, sensor.high
     if fault.relative_to.startswith("cell_voltage"):
         return sensors.cell_voltage.low, sensors.cell_voltage.high
     if fault.relative_to.startswith("charge_current"):

@@ -19,59 +19,12 @@ The default delays are chosen so that each fault is decided several times sooner
 from __future__ import annotations
 
 from collections import namedtuple
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
+from ionward.image.fault_rows import Fault, Level
+from ionward.image.faults_points import _POINTS
 
-@dataclass(frozen=True)
-class Level:
-    """One step of a fault's ladder."""
-
-    set: float
-    clear: float
-    delay_samples: int
-    delay_s: float
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One row of the catalogue.
-
-    `direction` tells which side is bad. `blocks` names the current direction that a fault-level reaction forbids
-    before the contactors open. `dtc` is the three-byte trouble code of UDS, in the range that SAE J2012 leaves to the
-    maker (P1Axx). `relative_to` names a pack limit, a scalar of the parameters. `scope` says what the place of the
-    fault counts: a cell, a temperature sensor, a channel, a module, or nothing (the pack). A `latching` fault that
-    reached the level fault or critical waits to be acknowledged. `ftti_s` is the budget from the fault's standing in
-    the battery, at the level that opens the contactors, to their being open (the fault tolerant time interval of ISO
-    26262-1, 3.61); for one that opens nothing, to its being told. `only_when` names what the pack must have (a fitted
-    channel, or a parameter that is 1) for the fault to be judged at all.
-    """
-
-    id: str
-    name: str
-    meaning: str
-    action: str
-    unit: str
-    scope: Literal["cell", "temperature", "channel", "module", "pack"]
-    direction: Literal["above", "below"]
-    dtc: int
-    requirement: str
-    ftti_s: float
-    info: Level | None = None
-    warning: Level | None = None
-    fault: Level | None = None
-    critical: Level | None = None
-    relative_to: str = ""
-    factor: bool = False
-    blocks: Literal["charge", "discharge", "both"] = "both"
-    latching: bool = True
-    only_when: tuple[str, ...] = field(default=())
-
-    @property
-    def levels(self) -> tuple[Level | None, Level | None, Level | None, Level | None]:
-        """The ladder from info to critical."""
-        return self.info, self.warning, self.fault, self.critical
-
+__all__ = ["BY_ID", "FAULTS", "FAULT_ID", "Fault", "Level"]
 
 # Cells. A warning stands well outside what sensor tolerance can make of a cell that is held exactly at its limit.
 _CELLS = (
@@ -433,7 +386,7 @@ _INSIDE = (
     ),
 )  # fmt: skip
 
-FAULTS: tuple[Fault, ...] = (*_CELLS, *_TEMPERATURES, *_CURRENTS, *_HIGH_VOLTAGE, *_LOST, *_INSIDE)
+FAULTS: tuple[Fault, ...] = (*_CELLS, *_TEMPERATURES, *_CURRENTS, *_HIGH_VOLTAGE, *_LOST, *_INSIDE, *_POINTS)
 
 FAULT_ID: Any = namedtuple("FaultNumbers", [f.id for f in FAULTS])(*range(len(FAULTS)))
 BY_ID: dict[str, Fault] = {f.id: f for f in FAULTS}

@@ -37,6 +37,20 @@ CHANNEL_SIGNALS = (
     Signal("main_positive_closed", "", "Feedback of the positive main contactor: 1 closed, 0 open"),
     Signal("main_negative_closed", "", "Feedback of the negative main contactor: 1 closed, 0 open"),
     Signal("precharge_closed", "", "Feedback of the precharge contactor: 1 closed, 0 open"),
+    # measurement points of the high-voltage path
+    Signal("contactor_positive_c", "°C", "Contact of the positive main contactor"),
+    Signal("contactor_negative_c", "°C", "Contact of the negative main contactor"),
+    Signal("connector_positive_c", "°C", "High-voltage connector or busbar joint at the positive side"),
+    Signal("connector_negative_c", "°C", "High-voltage connector or busbar joint at the negative side"),
+    Signal("balancing_board_c", "°C", "Hottest balancing board, as the cell monitors report it"),
+    Signal("positive_tap_v", "V", "Load side of the positive main contactor against the battery's minus"),
+    Signal("negative_tap_v", "V", "The battery's plus against the load side of the negative main contactor"),
+    Signal("cooling_running", "", "Tacho or flow feedback of the pump or fan: 1 turns, 0 stands still"),
+    # what the cell monitors tell about themselves, and the pyrofuse about itself
+    Signal("monitor_redundancy_v", "V", "Largest difference between main and redundant reading of a cell"),
+    Signal("monitor_crc_errors", "", "Frames of the cell monitors dropped for a wrong checksum, counted"),
+    Signal("monitor_sequence_errors", "", "Frames of the cell monitors repeated or lost, counted"),
+    Signal("pyrofuse_intact", "", "Igniter loop of the pyrofuse: 1 intact, 0 open"),
 )
 
 COMMAND_SIGNALS = (

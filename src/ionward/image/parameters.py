@@ -62,6 +62,7 @@ PARAMETER_SIGNALS = (
     Signal("balance_board_s", "s", "Thermal time constant of a module's balancing board"),
     # cooling
     Signal("has_cooling", "", "The pack drives cooling or heating", "i8", 0, 1),
+    Signal("cooling_by_pump", "", "A pump carries the heat away (1), or a fan alone (0)", "i8", 0, 1),
     Signal("cool_start_c", "°C", "Cooling begins above this cell temperature"),
     Signal("cool_full_c", "°C", "Cooling is at full demand above this cell temperature"),
     Signal("heat_start_c", "°C", "Heating begins below this cell temperature"),

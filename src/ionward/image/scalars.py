@@ -91,6 +91,7 @@ def _cooling(system: System) -> dict[str, float]:
     heat_capacity_j_per_k = thermal.heat_capacity_core_j_per_k + thermal.heat_capacity_surface_j_per_k
     return {
         "has_cooling": cooling.kind != "none",
+        "cooling_by_pump": cooling.kind == "liquid",
         "cool_start_c": cooling.start_c,
         "cool_full_c": cooling.full_c,
         "heat_start_c": cooling.heat_start_c,

@@ -102,6 +102,7 @@ IMAGE_SIGNALS = (
     Signal("open_fault", "", "Number of the fault that asked for opening, -1 none", "i8", -1),
     Signal("charge_allowed", "", "Protection allows charging", "i8", 0, 1, ("no", "yes")),
     Signal("discharge_allowed", "", "Protection allows discharging", "i8", 0, 1, ("no", "yes")),
+    Signal("balance_allowed", "", "Protection allows balancing", "i8", 0, 1, ("no", "yes")),
     Signal("derate", "", "A warning asks for lower limits", "i8", 0, 1, ("no", "yes")),
     Signal("latched_faults", "", "Faults that wait to be acknowledged", "i8", 0),
     Signal("pyrofuse_fire", "", "Protection wants the pyrofuse fired", "i8", 0, 1, ("no", "yes")),

@@ -145,13 +145,13 @@ def applies(fault: Fault, system: System) -> bool:
     if fault.scope in ("temperature", "module") and not system.sensors.temperature.fitted:
         return False
     parameters = scalars(system)
-    for needed in fault.only_when:
+
+    def is_there(needed: str) -> bool:
         if needed in CHANNEL_SENSORS:
-            if not getattr(system.sensors, CHANNEL_SENSORS[needed]).fitted:
-                return False
-        elif parameters[needed][0] != 1:
-            return False
-    return True
+            return bool(getattr(system.sensors, CHANNEL_SENSORS[needed]).fitted)
+        return bool(parameters[needed][0] == 1)
+
+    return all(any(is_there(one) for one in needed.split(" or ")) for needed in fault.only_when)
 
 
 def _fault(fault: Fault, system: System) -> dict[str, Any]:

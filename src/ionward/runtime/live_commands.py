@@ -68,8 +68,8 @@ def injection_problem(traits: Traits, size: Size, name: str, place: Place, value
         return f"{name}: takes no value; leave it out"
     if value is None and fault.takes_value and fault.default is None:
         return f"{name}: value is missing; give the {fault.value} ({fault.unit or '1'})"
-    if value is not None and not (math.isfinite(value) and value >= fault.minimum):
-        return f"{name}: value {value:g} is impossible; allowed: {fault.minimum:g} or more ({fault.unit or '1'})"
+    if value is not None and not (math.isfinite(value) and fault.minimum <= value <= fault.maximum):
+        return f"{name}: value {value:g} is impossible; allowed: {fault.allowed}"
     return None
 
 
@@ -83,12 +83,19 @@ def _place_problem(traits: Traits, size: Size, fault: PlantFault, place: Place) 
         if isinstance(place, int) and 0 <= place <= last:
             return None
         return f"place '{place}' is no {fault.place} of this pack; allowed: 0 to {last}"
-    if fault.place == "contactor":
-        if place in traits.contactors:
-            return None
-        allowed = f"allowed: {', '.join(traits.contactors)}" if traits.contactors else "this pack switches none"
-        return f"place '{place}' is no contactor of this pack; {allowed}"
+    if fault.place in ("contactor", "main contactor", "connector"):
+        return _named_place_problem(traits, fault, place)
     return _sensor_problem(traits, size, str(place))
+
+
+def _named_place_problem(traits: Traits, fault: PlantFault, place: Place) -> str | None:
+    from ionward.twin.faults import CONTACTORS, NAMED_PLACES
+
+    known = [name for name in NAMED_PLACES[fault.place] if name in traits.contactors or name not in CONTACTORS]
+    if place in known:
+        return None
+    allowed = f"allowed: {', '.join(known)}" if known else "this pack switches none"
+    return f"place '{place}' is no {fault.place} of this pack; {allowed}"
 
 
 def _sensor_problem(traits: Traits, size: Size, place: str) -> str | None:

@@ -41,6 +41,7 @@ TYPICAL: dict[str, Values] = {
                 "period_s": 0.01, "minimum_a": -1000.0, "maximum_a": 1000.0, "tolerance_a": 1.0, "resolution_a": 0.01,
             },
             "current_redundant": {},
+            "cooling_feedback": {},
         },
         "contactors": {"close_time_s": 0.02, "break_current_a": 500.0},
         "precharge": {"resistance_ohm": 50.0, "timeout_s": 1.5},
@@ -68,6 +69,7 @@ TYPICAL: dict[str, Values] = {
             "current": {
                 "minimum_a": -500.0, "maximum_a": 500.0, "tolerance_a": 0.7, "resolution_a": 0.01, "noise_a": 0.05,
             },
+            "cooling_feedback": {},
         },
         "contactors": {"break_current_a": 400.0},
         "precharge": {"resistance_ohm": 100.0, "timeout_s": 2.0, "resistor_energy_j": 20000.0},

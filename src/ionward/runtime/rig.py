@@ -74,13 +74,19 @@ class RigDevices:
         # The bus stands at the pack's voltage: no precharge, so that a round is short.
         channels[CHANNEL.pack_voltage_v] = channels[CHANNEL.bus_voltage_v] = self._pack_v
         channels[CHANNEL.insulation_ohm] = 5e6
-        channels[[CHANNEL.coolant_inlet_c, CHANNEL.coolant_outlet_c, CHANNEL.ambient_c]] = CELL_C
+        channels[CHANNEL.coolant_inlet_c : CHANNEL.ambient_c + 1] = CELL_C
+        channels[CHANNEL.contactor_positive_c : CHANNEL.balancing_board_c + 1] = CELL_C
+        channels[CHANNEL.monitor_redundancy_v : CHANNEL.monitor_sequence_errors + 1] = 0.0
+        channels[CHANNEL.cooling_running] = channels[CHANNEL.pyrofuse_intact] = 1.0
         channels[CHANNEL.hvil_closed], channels[CHANNEL.crash] = 1.0, 0.0
+        channels[[CHANNEL.positive_tap_v, CHANNEL.negative_tap_v]] = 0.0
         coils = self._coils
         if coils is not None:
             channels[CHANNEL.main_positive_closed] = coils.main_positive
             channels[CHANNEL.main_negative_closed] = coils.main_negative
             channels[CHANNEL.precharge_closed] = coils.precharge
+            if coils.main_positive or coils.main_negative or coils.precharge:  # pack and bus stand at one voltage
+                channels[[CHANNEL.positive_tap_v, CHANNEL.negative_tap_v]] = self._pack_v
         for block in (raw.channels, raw.cells, raw.temperatures):
             block[RAW.time_s] = now_s
 

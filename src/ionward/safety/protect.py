@@ -12,7 +12,7 @@ import numpy as np
 
 from ionward._compile import njit
 from ionward.image.catalogue import Signal, record
-from ionward.image.faults import FAULTS
+from ionward.image.faults import FAULT_ID, FAULTS
 from ionward.image.inputs import Array
 from ionward.image.layout import Image, Size
 from ionward.image.parameters import FAULTP, LEVELP, Parameters
@@ -41,6 +41,8 @@ from ionward.safety.rules_connection import (
 )
 from ionward.safety.rules_current import current_rules, lost_current_rules
 from ionward.safety.rules_inside import inside_rules
+from ionward.safety.rules_points import new_points, point_rules
+from ionward.safety.rules_taps import tap_rules
 
 # The pyrofuse is wished for only after this many samples in a row above what a contactor may break.
 PYROFUSE_SAMPLES = 2
@@ -72,11 +74,13 @@ STATE_RECORD = record(STATE_SIGNALS)
 
 
 class ProtectMemory(NamedTuple):
-    """`verdicts`: `[VERDICT, fault]`, `progress`: `[PROGRESS, fault]`, `contactors`: `[CONTACT, contactor]`."""
+    """`verdicts`: `[VERDICT, fault]`, `progress`: `[PROGRESS, fault]`, `contactors`: `[CONTACT, contactor]`,
+    `points`: `[POINT]`."""
 
     verdicts: Array
     progress: Array
     contactors: Array
+    points: Array
     state: Any
 
 
@@ -88,6 +92,7 @@ def new_protect_memory(size: Size) -> ProtectMemory:
         np.zeros((len(VERDICT), len(FAULTS))),
         np.zeros((len(PROGRESS), len(FAULTS))),
         np.full((len(CONTACT), CONTACTORS), -1.0),
+        new_points(),
         state,
     )
 
@@ -116,6 +121,8 @@ def protect(parameters: Parameters, command: Any, image: Image, memory: ProtectM
     bus_rules(parameters, image, verdicts, state)
     precharge_rules(parameters, image, verdicts, state, connect)
     lost_channel_rules(parameters, image, verdicts, state)
+    point_rules(parameters, image, verdicts, memory.points)
+    tap_rules(parameters, image, verdicts, memory.points)
     inside_rules(command[0], image, verdicts, state)
 
     acknowledged = command[0]["acknowledge_count"] != state["acknowledge_count"]
@@ -215,6 +222,9 @@ def react(parameters: Parameters, image: Image, state: Any) -> None:
     s["fault_level"], s["latched_faults"] = standing, latched
     s["derate"] = 1 if counting >= LEVEL_WARNING else 0
     s["charge_allowed"], s["discharge_allowed"] = charge, discharge
+    board = FAULT_ID.balancing_board_overtemperature
+    hot = max(faults[FAULT.level, board], faults[FAULT.latched_level, board]) >= LEVEL_WARNING
+    s["balance_allowed"] = 0 if hot else 1
     s["open_fault"] = opening_fault(faults, s["open_fault"], counting)
     s["open_request"] = OPEN_NONE
     if counting >= LEVEL_FAULT:

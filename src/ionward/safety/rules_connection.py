@@ -53,6 +53,10 @@ def lost_channel_rules(parameters: Parameters, image: Image, verdicts: Array, st
         (FAULT_ID.hvil_lost, CHANNEL.hvil_closed, CHANNEL.hvil_closed),
         (FAULT_ID.crash_lost, CHANNEL.crash, CHANNEL.crash),
         (FAULT_ID.contactor_feedback_lost, CHANNEL.main_positive_closed, CHANNEL.precharge_closed),
+        (FAULT_ID.point_temperature_lost, CHANNEL.contactor_positive_c, CHANNEL.balancing_board_c),
+        (FAULT_ID.tap_lost, CHANNEL.positive_tap_v, CHANNEL.negative_tap_v),
+        (FAULT_ID.cooling_feedback_lost, CHANNEL.cooling_running, CHANNEL.cooling_running),
+        (FAULT_ID.diagnosis_lost, CHANNEL.monitor_redundancy_v, CHANNEL.pyrofuse_intact),
     ):
         lost, place = 0.0, -1
         for channel in range(first, last + 1):

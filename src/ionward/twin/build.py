@@ -23,6 +23,7 @@ from ionward.twin.rows import (
     COOLING_LIQUID,
     COOLING_NONE,
     KON,
+    MOD,
     OUT,
     SENSE,
     SET,
@@ -39,6 +40,11 @@ SLEW_S = 0.1
 LIMIT_PERIOD_S = 0.1
 CONTACTOR_OHM = 0.0002  # typical of 500 A high-voltage contactors [K]
 FUSE_OHM = 0.0002
+# Contactors and connectors are chosen for the pack's continuous current, at which they warm by so much: 40 K are what
+# 0.2 mΩ and 5 K/W give at 200 A. They follow with a time constant of minutes, typical of parts of some 100 g [K].
+CONTACT_RISE_K, CONNECTOR_RISE_K = 40.0, 30.0
+CONNECTOR_OHM = 0.0001
+POINT_S = 120.0
 WELD_FACTOR = 10.0  # a contact that closes into ten times what it may break welds [K]
 INSULATION_OHM = 5e6
 NEIGHBOUR_PART = 0.1  # heat conducted to the next cell, against that to moving air or coolant [K]
@@ -93,6 +99,10 @@ def build_plant(
     state = _state(start, ambient_c)
     cells = _cells(system, start, ambient_c, random)
     contactors = np.zeros((len(KON), 3))
+    contactors[[KON.contact_factor, KON.joint_factor]] = 1.0
+    contactors[[KON.contact_c, KON.joint_c]] = ambient_c
+    modules = np.zeros((len(MOD), size.modules))
+    modules[MOD.board_c] = ambient_c if start.temperature_c is None else start.temperature_c
     contactors[KON.close_s] = system.contactors.close_time_s
     contactors[KON.open_s] = system.contactors.open_time_s
     if not system.contactors.fitted:
@@ -115,6 +125,7 @@ def build_plant(
         state=state,
         cells=cells,
         contactors=contactors,
+        modules=modules,
         outputs=np.zeros(len(OUT)),
         table=table,
         profile=np.zeros((2, 0)) if profile is None else np.ascontiguousarray(profile, dtype=np.float64),
@@ -147,6 +158,7 @@ def _settings(system: System) -> Array:
     }[kind]
     cooled_w_per_k = parallel / cooling.cell_k_per_w
     limits = system.limits
+    continuous_a = max(limits.charge_current_max_a, limits.discharge_current_max_a)
     values = {
         "dt_s": dt_s,
         "steps_per_tick": steps,
@@ -193,6 +205,12 @@ def _settings(system: System) -> Array:
         "chiller_c": LEAST_COOLANT_C,
         "loop_ambient_w_per_k": LOOP_LOSS_PART * cooling.flow_w_per_k,
         "heater_w": cooling.heater_w,
+        "contact_k_per_a2": CONTACT_RISE_K / continuous_a**2,
+        "joint_k_per_a2": CONNECTOR_RISE_K / continuous_a**2,
+        "joint_ohm": CONNECTOR_OHM,
+        "point_s": POINT_S,
+        "board_k_per_w": system.balancing.board_k_per_w,
+        "board_s": system.balancing.board_time_s,
     }
     return np.array([float(values[name]) for name in SET._fields])
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ionward._compile import njit
+from ionward.twin import points
 from ionward.twin.rows import KON, MAIN_NEGATIVE, MAIN_POSITIVE, OUT, PRECHARGE, SET, STATE
 
 Array = npt.NDArray[np.float64]
@@ -132,7 +133,7 @@ def solve(contactors: Array, settings: Array, state: Array, outputs: Array, prof
     closed = fuse_whole and contactors[KON.closed, MAIN_NEGATIVE] > 0.0 and (main or through_resistor)
     path_ohm = inner_ohm + settings[SET.fuse_ohm]
     if settings[SET.has_contactors] > 0.0:
-        path_ohm += 2.0 * settings[SET.contactor_ohm]
+        path_ohm += 2.0 * settings[SET.contactor_ohm] + points.bad_contacts_ohm(contactors, settings)
     if through_resistor:
         path_ohm += settings[SET.precharge_ohm]
     drain_s = 1.0 / settings[SET.bleed_down_ohm] + settings[SET.bus_short_s]
@@ -168,6 +169,7 @@ def solve(contactors: Array, settings: Array, state: Array, outputs: Array, prof
     state[STATE.current_peak_a] = peak_a
     state[STATE.inrush_a] = max(state[STATE.inrush_a], peak_a)
     state[STATE.charge_as] += mean_a * dt_s
+    state[STATE.square_a2s] += square * dt_s
     # The tap of the pack voltage lies between fuse and contactors.
     if fuse_whole:
         state[STATE.pack_voltage_v] = emf_v + (inner_ohm + settings[SET.fuse_ohm]) * last_a

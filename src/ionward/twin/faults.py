@@ -31,6 +31,7 @@ from ionward.twin.rows import (
     KON,
     MAIN_NEGATIVE,
     MAIN_POSITIVE,
+    MOD,
     PRECHARGE,
     SENSE,
     SET,
@@ -39,10 +40,18 @@ from ionward.twin.rows import (
 
 Array = npt.NDArray[np.float64]
 Place = int | str | None
+PlaceKind = Literal["cell", "module", "contactor", "main contactor", "connector", "sensor", "pack"]
 Undo = Callable[[], None]
 
 CONTACTORS = {"main_positive": MAIN_POSITIVE, "main_negative": MAIN_NEGATIVE, "precharge": PRECHARGE}
-# Sensors by the names of the pack file, then the feedback contacts.
+CONNECTORS = {"positive": MAIN_POSITIVE, "negative": MAIN_NEGATIVE}
+# Places with names, by the kind of place.
+NAMED_PLACES = {
+    "contactor": CONTACTORS,
+    "main contactor": {name: k for name, k in CONTACTORS.items() if name.startswith("main")},
+    "connector": CONNECTORS,
+}
+# Sensors by the names of the pack file; the feedback contacts by those of the contactors.
 CHANNEL_PLACES = {
     "current": CHANNEL.current_a,
     "current_redundant": CHANNEL.current_redundant_a,
@@ -57,6 +66,18 @@ CHANNEL_PLACES = {
     "main_positive": CHANNEL.main_positive_closed,
     "main_negative": CHANNEL.main_negative_closed,
     "precharge": CHANNEL.precharge_closed,
+    "contactor_positive": CHANNEL.contactor_positive_c,
+    "contactor_negative": CHANNEL.contactor_negative_c,
+    "connector_positive": CHANNEL.connector_positive_c,
+    "connector_negative": CHANNEL.connector_negative_c,
+    "balancing_board": CHANNEL.balancing_board_c,
+    "positive_tap": CHANNEL.positive_tap_v,
+    "negative_tap": CHANNEL.negative_tap_v,
+    "cooling_feedback": CHANNEL.cooling_running,
+    "monitor_redundancy": CHANNEL.monitor_redundancy_v,
+    "monitor_crc": CHANNEL.monitor_crc_errors,
+    "monitor_sequence": CHANNEL.monitor_sequence_errors,
+    "pyrofuse_loop": CHANNEL.pyrofuse_intact,
 }
 NEVER_OHM = 1e12
 
@@ -66,17 +87,24 @@ class PlantFault:
     """One fault that can be injected. `value` is in `unit`; `default` None means that the scenario has to give it."""
 
     name: str
-    place: Literal["cell", "module", "contactor", "sensor", "pack"]
+    place: PlaceKind
     meaning: str
     unit: str = ""
     value: str = ""
     default: float | None = None
     minimum: float = -math.inf
+    maximum: float = math.inf
     takes_value: bool = True
     lasting: bool = False  # a change of state: it cannot be taken back
 
+    @property
+    def allowed(self) -> str:
+        """Values that are possible, in words."""
+        most = "or more" if math.isinf(self.maximum) else f"to {self.maximum:g}"
+        return f"{self.minimum:g} {most} ({self.unit or '1'})"
 
-def _fault(name: str, place: Literal["cell", "module", "contactor", "sensor", "pack"], meaning: str) -> PlantFault:
+
+def _fault(name: str, place: PlaceKind, meaning: str) -> PlantFault:
     return PlantFault(name, place, meaning, takes_value=False)
 
 
@@ -93,9 +121,15 @@ FAULT_CATALOGUE: tuple[PlantFault, ...] = (
     _fault("bleed_stuck_on", "cell", "A bleed resistor that never goes off"),
     _fault("bleed_stuck_off", "cell", "A bleed resistor that never comes on"),
     _fault("afe_lost", "module", "The cell monitor of a module stops answering"),
+    PlantFault("afe_crc", "module", "Frames of a cell monitor arrive corrupted", "", "share of them", 0.2, 0.0, 1.0),
+    PlantFault("afe_sequence", "module", "Frames of a cell monitor are repeated or lost", "", "share of them", 0.2, 0.0,
+               1.0),
+    PlantFault("board_hot", "module", "Heat from elsewhere on a balancing board", "W", "heat", 10.0, 0.0),
     _fault("contactor_welded", "contactor", "The contact cannot open"),
     _fault("contactor_stuck_open", "contactor", "The contact cannot close"),
     PlantFault("contactor_slow", "contactor", "The contact needs longer", "s", "time to close and open", 0.5, 0.0),
+    PlantFault("contactor_hot", "main contactor", "A contact that burns", "", "resistance, factor", 20.0, 0.0),
+    PlantFault("connector_hot", "connector", "A connector or joint that burns", "", "resistance, factor", 20.0, 0.0),
     PlantFault("feedback_stuck", "contactor", "The feedback contact hangs", "", "1 closed, 0 open", 0.0, 0.0),
     _fault("sensor_lost", "sensor", "No more samples"),
     _fault("sensor_frozen", "sensor", "The last value again and again, with new times"),
@@ -109,6 +143,7 @@ FAULT_CATALOGUE: tuple[PlantFault, ...] = (
     PlantFault("bus_short", "pack", "A short across the DC link", "Ω", "resistance", 0.02, 1e-6),
     PlantFault("bus_load", "pack", "A resistor that stays on the DC link", "Ω", "resistance", 100.0, 1e-3),
     _fault("fuse_blown", "pack", "The main fuse is open"),
+    _fault("pyrofuse_fired", "pack", "The pyrofuse has fired by itself"),
     _fault("load_ignores_limits", "pack", "The load takes what the profile asks for, whatever the BMS says"),
     _fault("charger_ignores_limits", "pack", "The charger gives what the profile asks for, whatever the BMS says"),
     PlantFault("charger_runs_away", "pack", "… and its voltage control fails", "V", "voltage it goes to", None, 0.0),
@@ -161,10 +196,10 @@ def inject(plant: Plant, name: str, place: Place = None, value: float | None = N
         return _break_sensor(*sensor_block(plant, str(place)), SENSOR_FAULT_KINDS[name], strength, plant)
     if fault.place == "cell":
         return _break_cell(plant, name, int(place or 0), strength)
-    if fault.place == "contactor":
-        return _break_contactor(plant, name, str(place), strength)
+    if fault.place in NAMED_PLACES:
+        return _break_contactor(plant, name, str(place), NAMED_PLACES[fault.place][str(place)], strength)
     if fault.place == "module":
-        return _lose_module(plant, int(place or 0))
+        return _break_module(plant, name, int(place or 0), strength)
     return _break_pack(plant, name, strength)
 
 
@@ -182,8 +217,8 @@ def problem_of(plant: Plant, name: str, place: Place, value: float | None) -> st
         return f"{name}: takes no value; leave it out"
     if value is None and fault.takes_value and fault.default is None:
         return f"{name}: value is missing; give the {fault.value} ({fault.unit})"
-    if value is not None and not (math.isfinite(value) and value >= fault.minimum):
-        return f"{name}: value {value:g} is impossible; allowed: {fault.minimum:g} or more ({fault.unit or '1'})"
+    if value is not None and not (math.isfinite(value) and fault.minimum <= value <= fault.maximum):
+        return f"{name}: value {value:g} is impossible; allowed: {fault.allowed}"
     return None
 
 
@@ -195,8 +230,9 @@ def _place_problem(plant: Plant, fault: PlantFault, place: Place) -> str | None:
         if isinstance(place, int) and 0 <= place <= last:
             return None
         return f"place '{place}' is no {fault.place} of this pack; allowed: 0 to {last}"
-    if fault.place == "contactor":
-        return None if place in CONTACTORS else f"place '{place}' is no contactor; allowed: {', '.join(CONTACTORS)}"
+    if fault.place in NAMED_PLACES:
+        known = NAMED_PLACES[fault.place]
+        return None if place in known else f"place '{place}' is no {fault.place}; allowed: {', '.join(known)}"
     try:
         sensor_block(plant, str(place))
     except ValueError as error:
@@ -248,6 +284,28 @@ def _break_sensor(block: Array, columns: list[int], kind: int, strength: float, 
         block[SENSE.fault, columns] = before
 
     return undo
+
+
+def _break_module(plant: Plant, name: str, module: int, strength: float) -> Undo:
+    if name == "afe_lost":
+        return _lose_module(plant, module)
+    if name == "board_hot":
+        return _change(plant.modules, (MOD.board_heat_w, module), strength)
+    row = {"afe_crc": MOD.crc_share, "afe_sequence": MOD.sequence_share}[name]
+    undo_share = _change(plant.modules, (row, module), strength)
+    _disturb_monitors(plant)
+
+    def undo() -> None:
+        undo_share()
+        _disturb_monitors(plant)
+
+    return undo
+
+
+def _disturb_monitors(plant: Plant) -> None:
+    """Let dropping of frames begin, or end where no monitor is disturbed any more."""
+    plant.state[STATE.monitors_disturbed] = plant.modules[[MOD.crc_share, MOD.sequence_share]].any()
+    plant.cell_sensors[SENSE.dropped] = plant.temperature_sensors[SENSE.dropped] = 0.0
 
 
 def _lose_module(plant: Plant, module: int) -> Undo:
@@ -302,8 +360,10 @@ def _read_tables(plant: Plant, cell: int) -> None:
     electric.refresh(plant.cells, plant.table, plant.settings, cell, 1)
 
 
-def _break_contactor(plant: Plant, name: str, place: str, strength: float) -> Undo:
-    k = CONTACTORS[place]
+def _break_contactor(plant: Plant, name: str, place: str, k: int, strength: float) -> Undo:
+    if name in ("contactor_hot", "connector_hot"):
+        row = KON.contact_factor if name == "contactor_hot" else KON.joint_factor
+        return _change(plant.contactors, (row, k), strength)
     if name == "feedback_stuck":
         return _break_sensor(plant.channel_sensors, [CHANNEL_PLACES[place]], FAULT_STUCK, strength, plant)
     if name == "contactor_slow":
@@ -337,6 +397,7 @@ def _break_pack(plant: Plant, name: str, strength: float) -> Undo:
         "bus_short": (settings, SET.bus_short_s, 1.0 / strength),
         "bus_load": (settings, SET.bus_short_s, 1.0 / strength),
         "fuse_blown": (state, STATE.fuse_blown, 1.0),
+        "pyrofuse_fired": (state, STATE.pyrofuse_fired, 1.0),
         "load_ignores_limits": (settings, SET.load_obeys, 0.0),
         "charger_ignores_limits": (settings, SET.charger_obeys, 0.0),
         "unwanted_current": (settings, SET.extra_load_a, strength),

@@ -10,9 +10,9 @@ import numpy.typing as npt
 from ionward._compile import njit
 from ionward.image.inputs import CHANNEL, Raw
 from ionward.twin import cells as electric
-from ionward.twin import circuit, heat, sensors
+from ionward.twin import circuit, heat, points, sensors
 from ionward.twin.noise import Integers
-from ionward.twin.rows import CELLS, KON, MAIN_NEGATIVE, MAIN_POSITIVE, PRECHARGE, SET, STATE
+from ionward.twin.rows import CELLS, KON, MAIN_NEGATIVE, MAIN_POSITIVE, PRECHARGE, SENSE, SET, STATE
 
 Array = npt.NDArray[np.float64]
 
@@ -28,6 +28,7 @@ class Plant(NamedTuple):
     state: Array
     cells: Array
     contactors: Array
+    modules: Array
     outputs: Array
     table: Array
     profile: Array
@@ -48,10 +49,12 @@ def advance(plant: Plant) -> None:
 
     The arrays are taken out of the tuple once: handing the tuple on would cost as much as eighty cells.
     """
-    settings, state, cells, contactors = plant.settings, plant.state, plant.cells, plant.contactors
+    settings, state, cells, contactors, modules = (
+        plant.settings, plant.state, plant.cells, plant.contactors, plant.modules,
+    )  # fmt: skip
     outputs, table, profile, fuse_curve = plant.outputs, plant.table, plant.profile, plant.fuse_curve
     for _ in range(int(settings[SET.steps_per_tick])):
-        step(settings, state, cells, contactors, outputs, table, profile, fuse_curve)
+        step(settings, state, cells, contactors, modules, outputs, table, profile, fuse_curve)
 
 
 @njit
@@ -60,6 +63,7 @@ def step(
     state: Array,
     cells: Array,
     contactors: Array,
+    modules: Array,
     outputs: Array,
     table: Array,
     profile: Array,
@@ -84,6 +88,8 @@ def step(
     every = int(settings[SET.thermal_every])
     if number % every == 0:
         heat.advance(cells, settings, state, outputs, every * dt_s)
+        points.warm_points(contactors, settings, state, every * dt_s)
+        points.warm_boards(cells, modules, settings, every * dt_s)
 
 
 @njit
@@ -105,6 +111,9 @@ def measure(plant: Plant, raw: Raw) -> None:
     truth[CHANNEL.main_positive_closed] = plant.contactors[KON.closed, MAIN_POSITIVE]
     truth[CHANNEL.main_negative_closed] = plant.contactors[KON.closed, MAIN_NEGATIVE]
     truth[CHANNEL.precharge_closed] = plant.contactors[KON.closed, PRECHARGE]
+    points.look_at_points(
+        plant.contactors, plant.modules, plant.settings, state, plant.outputs, plant.channel_sensors, truth
+    )
     at = plant.temperature_at
     surface = cells[CELLS.surface_c]
     for k in range(at.shape[1]):
@@ -112,7 +121,15 @@ def measure(plant: Plant, raw: Raw) -> None:
         plant.temperature_truth[k] = (1.0 - weight) * surface[int(at[0, k])] + weight * surface[int(at[1, k])]
     electric.sense(cells, plant.settings, state[STATE.current_a])
     sensors.sample(plant.channel_sensors, truth, raw.channels, time_s, plant.generator, plant.quantiles)
-    sensors.sample(plant.cell_sensors, cells[CELLS.sense_v], raw.cells, time_s, plant.generator, plant.quantiles)
+    if state[STATE.monitors_disturbed] > 0.0:
+        points.drop_frames(
+            cells, at, plant.cell_sensors, plant.temperature_sensors, plant.modules, state, plant.generator
+        )
+    swept = sensors.sample(
+        plant.cell_sensors, cells[CELLS.sense_v], raw.cells, time_s, plant.generator, plant.quantiles
+    )
+    if swept > 0 and plant.channel_sensors[SENSE.fitted, CHANNEL.monitor_redundancy_v] > 0.0:
+        points.compare_readings(cells, plant.cell_sensors, truth)
     sensors.sample(
         plant.temperature_sensors, plant.temperature_truth, raw.temperatures, time_s, plant.generator, plant.quantiles
     )

@@ -58,8 +58,20 @@ CONTACTOR_ROWS = (
     Signal("welds_next", "", "1: welds when it closes"),
     Signal("stuck", "", "1: cannot close"),
     Signal("breaks", "", "How often it broke more current than it may"),
+    Signal("contact_factor", "", "Resistance of the contact, against a good one"),
+    Signal("contact_c", "°C", "Temperature of the contact"),
+    Signal("joint_factor", "", "Resistance of the connector on this side, against a good one"),
+    Signal("joint_c", "°C", "Temperature of the connector on this side"),
 )
 MAIN_POSITIVE, MAIN_NEGATIVE, PRECHARGE = range(3)
+
+# One column for each module: its balancing board, and the frames of its cell monitor.
+MODULE_ROWS = (
+    Signal("board_c", "°C", "Temperature of the balancing board"),
+    Signal("board_heat_w", "W", "Heat from elsewhere on the board"),
+    Signal("crc_share", "", "Share of the frames that arrive corrupted, and are dropped"),
+    Signal("sequence_share", "", "Share of the frames that are repeated or lost"),
+)
 
 # Constants of the plant that are not the cell's.
 SETTING_ROWS = (
@@ -111,6 +123,13 @@ SETTING_ROWS = (
     Signal("chiller_c", "°C", "The chiller cools the loop no further than this"),
     Signal("loop_ambient_w_per_k", "W/K", "Loop to ambient"),
     Signal("heater_w", "W", "Heater at full demand"),
+    # measurement points
+    Signal("contact_k_per_a2", "K/A²", "Rise of a good contact for the square of a lasting current"),
+    Signal("joint_k_per_a2", "K/A²", "Rise of a good connector for the square of a lasting current"),
+    Signal("joint_ohm", "Ω", "One good connector; it is part of the joints"),
+    Signal("point_s", "s", "Thermal time constant of contacts and connectors"),
+    Signal("board_k_per_w", "K/W", "Thermal resistance of a module's balancing board"),
+    Signal("board_s", "s", "Thermal time constant of a module's balancing board"),
 )  # fmt: skip
 COOLING_NONE, COOLING_AIR, COOLING_LIQUID = range(3)
 
@@ -148,6 +167,10 @@ STATE_ROWS = (
     Signal("flow_factor", "", "1 works, 0 pump and fan stand still"),
     Signal("chiller_factor", "", "1 works, 0 chiller lost"),
     Signal("inlet_held_c", "°C", "Coolant inlet held at this; NaN: not held"),
+    Signal("square_a2s", "A²s", "Square of the current, summed up since the last thermal step"),
+    Signal("monitors_disturbed", "", "Some frames of a cell monitor are corrupted, repeated or lost"),
+    Signal("crc_errors", "", "Frames dropped for a wrong checksum since the start"),
+    Signal("sequence_errors", "", "Frames repeated or lost since the start"),
 )  # fmt: skip
 
 # What the BMS (through its drivers) does to the plant.
@@ -182,6 +205,7 @@ SENSE_ROWS = (
     Signal("pending", "", "Sample on its way"),
     Signal("pending_s", "s", "When it was taken; NaN: none on its way"),
     Signal("last", "", "Sample before"),
+    Signal("dropped", "", "Its frame is dropped on the way: no sample this time"),
 )
 SENSOR_FAULTS = ("none", "lost", "frozen", "stuck", "offset", "gain", "noise", "drift", "nan")
 (FAULT_NONE, FAULT_LOST, FAULT_FROZEN, FAULT_STUCK, FAULT_OFFSET, FAULT_GAIN, FAULT_NOISE, FAULT_DRIFT,
@@ -189,6 +213,7 @@ SENSOR_FAULTS = ("none", "lost", "frozen", "stuck", "offset", "gain", "noise", "
 
 CELLS = rows("PlantCells", CELL_ROWS)
 KON = rows("PlantContactors", CONTACTOR_ROWS)
+MOD = rows("PlantModules", MODULE_ROWS)
 SET = rows("PlantSettings", SETTING_ROWS)
 STATE = rows("PlantState", STATE_ROWS)
 OUT = rows("PlantOutputs", OUTPUT_ROWS)

@@ -52,8 +52,9 @@ def faulty(value: float, fault: float, strength: float, since_s: float, last: fl
 
 
 @njit
-def sample(sensors: Array, truth: Array, raw: Array, time_s: float, generator: Integers, quantiles: Array) -> None:
-    """Take the samples that are due from `truth`, and hand those that have arrived to `raw`."""
+def sample(sensors: Array, truth: Array, raw: Array, time_s: float, generator: Integers, quantiles: Array) -> int:
+    """Take the samples that are due from `truth`, and hand those that have arrived to `raw`; number of those taken."""
+    taken = 0
     for k in range(truth.shape[0]):
         if sensors[SENSE.fitted, k] == 0.0:
             continue
@@ -62,7 +63,8 @@ def sample(sensors: Array, truth: Array, raw: Array, time_s: float, generator: I
             # A sensor that was asked late skips the samples it has missed.
             sensors[SENSE.next_s, k] = due_s if due_s > time_s + EARLY_S else time_s + sensors[SENSE.period_s, k]
             fault = sensors[SENSE.fault, k]
-            if fault != FAULT_LOST:
+            if fault != FAULT_LOST and sensors[SENSE.dropped, k] == 0.0:
+                taken += 1
                 value = truth[k] * sensors[SENSE.gain, k] + sensors[SENSE.offset, k]
                 if sensors[SENSE.noise, k] > 0.0:
                     value += sensors[SENSE.noise, k] * next_normal(generator, quantiles)
@@ -85,3 +87,4 @@ def sample(sensors: Array, truth: Array, raw: Array, time_s: float, generator: I
             raw[RAW.value, k] = sensors[SENSE.pending, k]
             raw[RAW.time_s, k] = taken_s
             sensors[SENSE.pending_s, k] = math.nan
+    return taken
