@@ -60,6 +60,11 @@ SCALARS: dict[str, float] = {
     "contactor_close_s": 0.1,
     "contactor_open_s": 0.1,
     "contactor_break_a": 500.0,
+    "cell_voltage_sheet_min_v": 2.5,
+    "precharge_rise_s": 0.0,
+    "has_fuse": 1,
+    "i2t_rated_a": 300.0,
+    "i2t_time_s": 60.0,
     "has_pyrofuse": 1,
     "open_wait_s": 3.0,
     "bus_dead_v": 5.0,
@@ -135,6 +140,7 @@ def small_parameters(cells: int = 8, **changes: float) -> Parameters:
         faults,
         levels,
         synthetic_cell().table(),
+        scalars.view(np.float64),
     )
 
 

@@ -64,6 +64,7 @@ def parameters_for(
         np.zeros((len(FAULTP), len(FAULTS))),
         np.zeros((4, len(LEVELP), len(FAULTS))),
         cell.table(),
+        scalars.view(np.float64),
     )
 
 

@@ -25,6 +25,8 @@ class Kernel:
         self.command = new_command()
         self.validate_memory = new_validate_memory(size)
         self.protect_memory = new_protect_memory(size)
+        for name in ("charge", "discharge"):  # what the limit stage would publish
+            self.s[f"{name}_limit_pulse_a"] = self.parameters.scalars[f"{name}_current_pulse_a"][0]
         self.now_s = start_s
         self.cycle_s = float(self.parameters.scalars["cycle_s"][0])
         if settle:
@@ -96,6 +98,11 @@ class Kernel:
 
     def acknowledge(self) -> None:
         self.command["acknowledge_count"] += 1
+
+    def release(self, fault: str) -> None:
+        """The service action on a lock."""
+        self.command["release_fault"] = getattr(FAULT_ID, fault)
+        self.command["release_count"] += 1
 
     def events(self) -> list[tuple[str, int, int, int]]:
         """Fault, level, level before, place: oldest first."""

@@ -52,6 +52,14 @@ SCALARS: dict[str, float] = {
     "has_pyrofuse": 1,
     "bus_dead_v": 5.0,
     "balance_board_max_c": 85.0,
+    "cell_voltage_sheet_min_v": 2.5,
+    "precharge_resistance_ohm": 50.0,
+    "precharge_pause_s": 5.0,
+    "precharge_energy_max_j": 5000.0,
+    "precharge_rise_s": 0.0,
+    "has_fuse": 1,
+    "i2t_rated_a": 200.0,
+    "i2t_time_s": 60.0,
     "cooling_by_pump": 1,
 }
 
@@ -86,6 +94,7 @@ CHANNEL_KINDS = {
     "monitor_crc_errors": "counter",
     "monitor_sequence_errors": "counter",
 }
+FUSE = np.array([[600.0, 3600.0], [1200.0, 10.0], [5000.0, 0.01]])
 GOOD_CHANNELS = {
     "current_a": 0.0,
     "current_redundant_a": 0.0,
@@ -163,6 +172,8 @@ def small_parameters(
         cell_block[CELLP.sensor_a, k] = first
         cell_block[CELLP.sensor_b, k] = last
         cell_block[CELLP.weight_b, k] = (k % per_module + 0.5) / per_module if last > first else 0.0
+    curves = np.zeros((len(CURVE), 2, CURVE_POINTS))
+    curves[CURVE.fuse] = np.repeat(FUSE, [1, 1, CURVE_POINTS - 2], axis=0).T
     rules = np.zeros((len(FAULTP), len(FAULTS)))
     for number, fault in enumerate(FAULTS):
         rules[:, number] = (
@@ -170,6 +181,7 @@ def small_parameters(
             fault.latching,
             fault.blocks in ("charge", "both"),
             fault.blocks in ("discharge", "both"),
+            fault.service,
         )
     return Parameters(
         scalars=p,
@@ -178,10 +190,11 @@ def small_parameters(
         sensor_limits=limits_of("temperature", sensors, "temperatures" not in absent),
         cells=cell_block,
         sensors=np.minimum(np.arange(sensors) // sensors_per_module, modules - 1).astype(float)[None, :],
-        curves=np.zeros((len(CURVE), 2, CURVE_POINTS)),
+        curves=curves,
         faults=rules,
         levels=fault_levels(p),
         table=np.zeros((19, 201, 8)),
+        words=p.view(np.float64),
     )
 
 

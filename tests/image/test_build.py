@@ -180,7 +180,11 @@ def test_curves_repeat_their_last_point_and_start_at_the_walls() -> None:
     assert cold[:, 0].tolist() == [system.limits.charge_temperature_min_c, 0.0]
     assert cold[:, -1].tolist() == [system.limits.charge_temperature_max_c, 0.0]
     assert (np.diff(parameters.curves[:, 0]) >= 0).all()
-    assert ((parameters.curves[:, 1] >= 0) & (parameters.curves[:, 1] <= 1)).all()
+    factors = parameters.curves[: CURVE.fuse, 1]
+    assert ((factors >= 0) & (factors <= 1)).all()
+    fuse = parameters.curves[CURVE.fuse]
+    assert fuse[:, 0].tolist() == system.fuse.curve[0]
+    assert fuse[:, -1].tolist() == system.fuse.curve[-1]
 
 
 def test_a_changed_ladder_is_also_checked_without_load_pack(tmp_path: Path) -> None:

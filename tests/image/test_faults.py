@@ -63,7 +63,9 @@ def test_a_fault_that_only_tells_or_derates_does_not_latch(fault: Fault) -> None
 def test_no_single_sample_opens_a_contactor() -> None:
     """Faults judged by sampled values need two samples; those judged by time alone are marked by their unit."""
     judged_by_time = {"precharge_too_long", "precharge_failed"}
+    judged_by_time |= {"precharge_resistor_hot", "contactor_welded_in_probe"}
     of_the_bms_itself = {"cycle_stopped", "cycle_overrun", "guard_withholds", "enable_lost"}  # no sample at all
+    of_the_bms_itself |= {"configuration_changed", "image_corrupted", "clock_jumped"}
     for f in FAULTS:
         for level in (f.fault, f.critical):
             if level is not None and f.id not in judged_by_time | of_the_bms_itself:

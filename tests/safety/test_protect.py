@@ -10,6 +10,7 @@ import pytest
 
 from helpers.kernel import Kernel
 from ionward.image.faults import BY_ID, FAULT_ID, FAULTS
+from ionward.image.faults_derived import DERIVED
 from ionward.image.faults_points import _POINTS
 from ionward.image.inputs import CHANNEL
 from ionward.image.parameters import LEVELP
@@ -191,6 +192,7 @@ def prepare(k: Kernel, fault: str) -> None:
 def test_every_fault_has_a_case() -> None:
     elsewhere = {"cell_temperature_unknown", "precharge_failed", "samples_refused"}
     elsewhere |= {f.id for f in _POINTS}  # test_rules_points.py, test_rules_taps.py
+    elsewhere |= {f.id for f in DERIVED}  # test_rules_derived.py
     elsewhere |= {"cycle_stopped", "cycle_overrun", "guard_withholds", "enable_lost"}  # test_rules_inside.py
     assert {f.id for f in FAULTS} == {case[0] for case in CASES} | elsewhere
 

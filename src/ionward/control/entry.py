@@ -46,7 +46,8 @@ else:
         size = Size(1, 1, 1)
         flat, deep = np.zeros((1, 1)), np.zeros((1, 1, 1))
         parameters = Parameters(
-            np.zeros(1, PARAMETER_RECORD), flat, flat, flat, flat, flat, deep, flat, deep, deep
+            np.zeros(1, PARAMETER_RECORD), flat, flat, flat, flat, flat, deep, flat, deep, deep,
+            np.zeros(1),
         )  # fmt: skip
         return tuple(typeof(a) for a in (new_raw(1, 1), new_command(), parameters, new_image(size), new_memory(size)))
 

@@ -28,6 +28,7 @@ from ionward.image.parameters import (
 )
 from ionward.image.scalars import scalars
 
+NEVER_A = 1e12  # where there is no fuse to melt
 # The sensor of the description behind each channel of the image.
 CHANNEL_SENSORS = {
     "current_a": "current",
@@ -91,8 +92,9 @@ def build_parameters(system: System) -> Parameters:
     if not system.precharge.fitted:
         channel_limits[MEASURE.fitted, CHANNEL.precharge_closed] = 0
     sensor_limits = np.repeat(measurement_limits(sensors.temperature)[:, None], size.sensors, axis=1)
+    values = scalars(system)
     return Parameters(
-        scalars=scalars(system),
+        scalars=values,
         channel_limits=channel_limits,
         cell_limits=np.repeat(measurement_limits(sensors.cell_voltage)[:, None], size.cells, axis=1),
         sensor_limits=sensor_limits,
@@ -102,6 +104,7 @@ def build_parameters(system: System) -> Parameters:
         faults=fault_rules(),
         levels=fault_levels(system),
         table=np.ascontiguousarray(system.cell_model.table()),
+        words=values.view(np.float64),
     )
 
 
@@ -161,10 +164,12 @@ def cell_parameters(system: System) -> Array:
 
 
 def curves(system: System) -> Array:
-    """Derating curves: `[CURVE, 2 (x, factor), point]`, the last point repeated."""
+    """Derating curves and the fuse's: `[CURVE, 2 (x, factor or time), point]`, the last point repeated."""
+    never = [[NEVER_A, NEVER_A]] * 2
     out = np.empty((len(CURVE_NAMES), 2, CURVE_POINTS))
     for name in CURVE_NAMES:
-        points = np.array(getattr(system.derating, name), dtype=float)
+        fuse = system.fuse.curve if system.fuse.fitted else never
+        points = np.array(fuse[-CURVE_POINTS:] if name == "fuse" else getattr(system.derating, name), dtype=float)
         padded = np.vstack([points, np.repeat(points[-1:], CURVE_POINTS - len(points), axis=0)])
         out[getattr(CURVE, name)] = padded.T
     return out
@@ -176,6 +181,7 @@ def fault_rules() -> Array:
     for number, fault in enumerate(FAULTS):
         out[FAULTP.above, number] = fault.direction == "above"
         out[FAULTP.latching, number] = fault.latching
+        out[FAULTP.service, number] = fault.service
         out[FAULTP.blocks_charge, number] = fault.blocks in ("charge", "both")
         out[FAULTP.blocks_discharge, number] = fault.blocks in ("discharge", "both")
     return out

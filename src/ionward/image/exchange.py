@@ -110,10 +110,11 @@ GUARD_SIGNALS = (
 
 COMMANDS = (
     "connect", "disconnect", "acknowledge", "clear_faults", "balance_now", "balance_auto", "balance_off",
-    "derate_charge", "derate_discharge",
+    "derate_charge", "derate_discharge", "release",
 )  # fmt: skip
 (COMMAND_CONNECT, COMMAND_DISCONNECT, COMMAND_ACKNOWLEDGE, COMMAND_CLEAR, COMMAND_BALANCE_NOW, COMMAND_BALANCE_AUTO,
- COMMAND_BALANCE_OFF, COMMAND_DERATE_CHARGE, COMMAND_DERATE_DISCHARGE) = range(len(COMMANDS))  # fmt: skip
+ COMMAND_BALANCE_OFF, COMMAND_DERATE_CHARGE, COMMAND_DERATE_DISCHARGE,
+ COMMAND_RELEASE) = range(len(COMMANDS))  # fmt: skip
 
 # Why control refuses a command.
 REFUSALS = (
@@ -130,10 +131,12 @@ REFUSALS = (
     "measurements are not complete yet",
     "already so",
     "it came too late: control was not there when it was given; give it again",
+    "this fault is no lock, or is not locked",
+    "what waits is a lock: it is released by the service action `release` only",
 )
 (REFUSED_NOT, REFUSED_FAULT, REFUSED_LATCHED, REFUSED_NO_CONTACTORS, REFUSED_ACTIVE, REFUSED_NOTHING,
  REFUSED_BALANCING, REFUSED_UNKNOWN, REFUSED_VALUE, REFUSED_STOPPING, REFUSED_MEASUREMENT,
- REFUSED_ALREADY, REFUSED_LATE) = range(len(REFUSALS))  # fmt: skip
+ REFUSED_ALREADY, REFUSED_LATE, REFUSED_NO_LOCK, REFUSED_LOCK) = range(len(REFUSALS))  # fmt: skip
 
 # Written by `services`: one slot for each command of a person or a gateway.
 COMMAND_MESSAGE_SIGNALS = (

@@ -28,6 +28,7 @@ class Fault:
     the battery, at the level that opens the contactors, to their being open (the fault tolerant time interval of ISO
     26262-1, 3.61); for one that opens nothing, to its being told. `only_when` names what the pack must have (a fitted
     channel, a parameter that is 1, or several of which one is enough: `a or b`) for the fault to be judged at all.
+    A fault whose latch is a lock for `service` is released by a named service action only, never by acknowledging.
     `sensor` names the sensor of the pack file whose samples are counted, where the unit does not tell it.
     """
 
@@ -51,6 +52,7 @@ class Fault:
     latching: bool = True
     only_when: tuple[str, ...] = field(default=())
     sensor: str = ""
+    service: bool = False
 
     @property
     def levels(self) -> tuple[Level | None, Level | None, Level | None, Level | None]:

@@ -22,6 +22,7 @@ from collections import namedtuple
 from typing import Any
 
 from ionward.image.fault_rows import Fault, Level
+from ionward.image.faults_derived import DERIVED
 from ionward.image.faults_points import _POINTS
 
 __all__ = ["BY_ID", "FAULTS", "FAULT_ID", "Fault", "Level"]
@@ -386,7 +387,7 @@ _INSIDE = (
     ),
 )  # fmt: skip
 
-FAULTS: tuple[Fault, ...] = (*_CELLS, *_TEMPERATURES, *_CURRENTS, *_HIGH_VOLTAGE, *_LOST, *_INSIDE, *_POINTS)
+FAULTS: tuple[Fault, ...] = (*_CELLS, *_TEMPERATURES, *_CURRENTS, *_HIGH_VOLTAGE, *_LOST, *_INSIDE, *_POINTS, *DERIVED)
 
 FAULT_ID: Any = namedtuple("FaultNumbers", [f.id for f in FAULTS])(*range(len(FAULTS)))
 BY_ID: dict[str, Fault] = {f.id: f for f in FAULTS}

@@ -69,6 +69,11 @@ COMMAND_SIGNALS = (
     Signal("guard_withholds", "", "Why the guard withholds its enable; 0: it does not", "i8", 0),
     Signal("driver_tripped", "", "The driver has dropped the contactors until acknowledged", "i8", 0, 1, ("no", "yes")),
     Signal("driver_trips", "", "How often it did so since it started", "i8", 0),
+    Signal("driven_differs", "", "The driver drives something else than control asked for last", "i8", 0, 1,
+           ("no", "yes")),
+    Signal("state_refused", "", "The kept state of the last run could not be used", "i8", 0, 1, ("no", "yes")),
+    Signal("release_fault", "", "Fault whose lock the service action releases", "i8", 0),
+    Signal("release_count", "", "Raised by one to release it", "i8", 0),
     Signal("overrun_share", "", "Overruns of the last ten seconds against what is permitted", minimum=0),
 )  # fmt: skip
 

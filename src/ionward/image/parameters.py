@@ -21,6 +21,7 @@ PARAMETER_SIGNALS = (
     Signal("pulse_s", "s", "Length of a rated pulse"),
     Signal("cell_voltage_max_v", "V", "Highest cell voltage in use"),
     Signal("cell_voltage_min_v", "V", "Lowest cell voltage in use"),
+    Signal("cell_voltage_sheet_min_v", "V", "Lowest cell voltage that the data sheet allows"),
     Signal("charge_temperature_min_c", "°C", "Lowest cell temperature for charging"),
     Signal("charge_temperature_max_c", "°C", "Highest cell temperature for charging"),
     Signal("discharge_temperature_min_c", "°C", "Lowest cell temperature for discharging"),
@@ -43,6 +44,10 @@ PARAMETER_SIGNALS = (
     Signal("contactor_close_s", "s", "A contactor's feedback must follow within this when closing"),
     Signal("contactor_open_s", "s", "A contactor's feedback must follow within this when opening"),
     Signal("contactor_break_a", "A", "Current that a contactor may break"),
+    Signal("precharge_rise_s", "s", "Time for the bus to rise from 0.2 to 0.9 of the pack; 0: too short to tell"),
+    Signal("has_fuse", "", "The pack has a main fuse", "i8", 0, 1),
+    Signal("i2t_rated_a", "A", "Current that busbars carry for ever"),
+    Signal("i2t_time_s", "s", "Thermal time constant of busbars"),
     Signal("has_pyrofuse", "", "The pack has a pyrofuse that the BMS can fire", "i8", 0, 1),
     Signal("open_wait_s", "s", "An opening in order waits so long at most for the current to fall"),
     Signal("bus_dead_v", "V", "A bus below this counts as dead"),
@@ -99,12 +104,13 @@ CELL_PARAMETERS = (
 
 SENSOR_PARAMETERS = (Signal("module", "", "Module of the temperature sensor", "i8"),)
 
-# Derating curves: factor over temperature or SOC, straight between points, ends held.
+# Derating curves: factor over temperature or SOC, straight between points, ends held. Melting time over current.
 CURVE_NAMES = (
     "charge_over_temperature",
     "discharge_over_temperature",
     "charge_over_soc",
     "discharge_over_soc",
+    "fuse",
 )
 CURVE_POINTS = 12
 
@@ -119,6 +125,7 @@ FAULT_PARAMETERS = (
     Signal("latching", "", "Waits to be acknowledged", "i8", 0, 1),
     Signal("blocks_charge", "", "Forbids charging", "i8", 0, 1),
     Signal("blocks_discharge", "", "Forbids discharging", "i8", 0, 1),
+    Signal("service", "", "Its latch is released by a service action only", "i8", 0, 1),
 )
 
 PARAMETER_RECORD = record(PARAMETER_SIGNALS)
@@ -136,7 +143,8 @@ class Parameters(NamedTuple):
     `scalars`: record of length 1. `channel_limits`, `cell_limits`, `sensor_limits`: `[MEASURE, item]`.
     `cells`: `[CELLP, cell]`. `sensors`: `[SENSORP, sensor]`. `curves`: `[CURVE, 2 (x, factor), point]`, unused points
     repeat the last one. `faults`: `[FAULTP, fault]`. `levels`: `[level 0..3, LEVELP, fault]` for info..critical.
-    `table`: `[temperature, soc, parameter]` of the cell model. `modules`: number of modules is its length.
+    `words`: the same memory as `scalars`, as bare numbers. `table`: `[temperature, soc, parameter]` of the cell model.
+    `modules`: number of modules is its length.
     """
 
     scalars: Any
@@ -149,3 +157,4 @@ class Parameters(NamedTuple):
     faults: Array
     levels: Array
     table: Array
+    words: Array

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,11 @@ from ionward.image.parameters import PARAMETER_RECORD
 # A control that stood still for longer than this opens and waits for a person. Its enable has expired long before.
 CYCLE_WATCH_S = 0.1
 CYCLE_WATCH_CYCLES = 5
+# Between these shares of the pack voltage the rise of the bus is timed, where it takes so many samples at least.
+RISE = (0.2, 0.9)
+RISE_SAMPLES = 5
+# Thermal time constant of busbars: typical for copper bars of EV packs, and long against a rated pulse.
+BUSBAR_S, BUSBAR_PULSES = 60.0, 6.0
 
 
 def scalars(system: System) -> Any:
@@ -39,6 +45,7 @@ def _rhythm_and_limits(system: System) -> dict[str, float]:
         "cycle_watch_s": max(CYCLE_WATCH_S, CYCLE_WATCH_CYCLES * system.cycle.period_s),
         "series": system.series,
         **limits,
+        "cell_voltage_sheet_min_v": system.cell_model.data_sheet.voltage_min_v,
         "limit_slew_a_per_s": system.limits.slew_a_per_s,
         "current_tolerance_a": redundant.agree_a if redundant.fitted else system.sensors.current.tolerance_a,
         "hold_s": system.sensors.hold_s,
@@ -46,7 +53,9 @@ def _rhythm_and_limits(system: System) -> dict[str, float]:
 
 
 def _connection(system: System) -> dict[str, float]:
-    contactors, precharge = system.contactors, system.precharge
+    contactors, precharge, limits = system.contactors, system.precharge, system.limits
+    rise_s = precharge.resistance_ohm * system.dc_link.capacitance_f * math.log((1.0 - RISE[0]) / (1.0 - RISE[1]))
+    sampled_s = max(system.sensors.bus_voltage.period_s, system.cycle.period_s)
     return {
         "has_contactors": contactors.fitted,
         "has_precharge": contactors.fitted and precharge.fitted,
@@ -60,6 +69,10 @@ def _connection(system: System) -> dict[str, float]:
         "contactor_close_s": contactors.close_timeout_s,
         "contactor_open_s": contactors.open_timeout_s,
         "contactor_break_a": contactors.break_current_a,
+        "precharge_rise_s": rise_s if rise_s >= RISE_SAMPLES * sampled_s else 0.0,
+        "has_fuse": system.fuse.fitted,
+        "i2t_rated_a": max(limits.charge_current_max_a, limits.discharge_current_max_a),
+        "i2t_time_s": max(BUSBAR_S, BUSBAR_PULSES * limits.pulse_s),
         "has_pyrofuse": system.fuse.pyrofuse,
         "open_wait_s": contactors.open_wait_s,
         "bus_dead_v": system.dc_link.dead_v,

@@ -46,7 +46,8 @@ def load_parameters(folder: Path) -> Parameters:
     with np.load(folder / PARAMETERS_FILE) as stored:
         parameters = Parameters(**{name: stored[name] for name in Parameters._fields})
     # A file does not keep that the record is aligned, by which compiled code tells its type.
-    return parameters._replace(scalars=parameters.scalars.astype(PARAMETER_RECORD))
+    scalars = parameters.scalars.astype(PARAMETER_RECORD)
+    return parameters._replace(scalars=scalars, words=scalars.view(np.float64))
 
 
 class Control:
@@ -172,6 +173,7 @@ class Control:
             self._boot_id, desk.command, self._pack,
         )  # fmt: skip
         self._sequence = report.sequence
+        desk.command["state_refused"] = 1 if report.refused else 0
         if report.was_closed:
             # Nobody opened in order: as after any other loss of an enable, a person has to look first.
             self.bms.image.faults[FAULT.latched_level, FAULT_ID.enable_lost] = LEVEL_CRITICAL

@@ -226,6 +226,13 @@ def supervise(now_s: float, guard_deadline_s: float, desk: Desk) -> None:
     driven, guard, command = desk.driven[0], desk.guard[0], desk.command[0]
     fresh = driven["control_enable"] == 1 and driven["guard_enable"] == 1 and driven["tripped"] == 0
     command["enables"] = 1 if fresh else 0
+    asked = desk.record[0]
+    differs = (
+        driven["main_positive"] != asked["main_positive"]
+        or driven["main_negative"] != asked["main_negative"]
+        or driven["precharge"] != asked["precharge"]
+    )
+    command["driven_differs"] = 1 if fresh and differs else 0
     command["driver_tripped"] = driven["tripped"]
     command["driver_trips"] = driven["trip_count"]
     withholds = GUARD_OK if guard["enable"] == 1 else guard["reason"]

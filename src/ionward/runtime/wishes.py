@@ -11,7 +11,7 @@ from typing import Any
 from ionward.image import exchange as ex
 from ionward.image.exchange import DRIVEN_RECORD
 from ionward.image.layout import Image
-from ionward.image.parameters import Parameters
+from ionward.image.parameters import FAULTP, Parameters
 from ionward.image.signals import FAULT, LEVEL_FAULT, LEVEL_NONE, STATE_FAULT
 
 # Where the vehicle's wishes stand in the driver's record.
@@ -32,6 +32,7 @@ class Wishes:
         p = parameters.scalars[0]
         self._has_contactors = bool(p["has_contactors"] == 1)
         self._has_balancing = bool(p["balance_cells_per_module"] > 0)
+        self._locks = parameters.faults[FAULTP.service] > 0.0
         self.operator: bool | None = True if connect else None
         self.stopping = False
         self.acknowledged_s = float("-inf")
@@ -66,6 +67,7 @@ class Wishes:
         count = int(driven["vehicle_acknowledge"])
         if count > self._vehicle_acknowledge >= 0:
             command["acknowledge_count"] += 1
+            command["state_refused"] = 0
             self.acknowledged_s = now_s
         self._vehicle_acknowledge = count
 
@@ -92,7 +94,21 @@ class Wishes:
             else:
                 self._discharge_factor = value
             return ex.REFUSED_NOT
+        if number == ex.COMMAND_RELEASE:
+            return self._release(value, image, command)
         return ex.REFUSED_UNKNOWN
+
+    def _release(self, value: float, image: Image, command: Any) -> int:
+        """The service action on a lock; the pack stays open until somebody wants it connected again."""
+        fault = int(value) if 0 <= value < len(self._locks) else -1
+        if fault < 0 or not self._locks[fault] or not image.faults[FAULT.latched_level, fault] > LEVEL_NONE:
+            return ex.REFUSED_NO_LOCK
+        if image.faults[FAULT.level, fault] >= LEVEL_FAULT:
+            return ex.REFUSED_ACTIVE
+        command["release_fault"] = fault
+        command["release_count"] += 1
+        self.operator = False
+        return ex.REFUSED_NOT
 
     def _connect(self, image: Image) -> int:
         s = image.scalars[0]
@@ -112,12 +128,16 @@ class Wishes:
     def _acknowledge(self, now_s: float, image: Image, driven: Any, guard: Any, command: Any) -> int:
         latched = image.faults[FAULT.latched_level] > LEVEL_NONE
         gone = latched & (image.faults[FAULT.level] < LEVEL_FAULT)
-        tripped = driven["tripped"] == 1 or guard["tripped"] == 1
+        tripped = driven["tripped"] == 1 or guard["tripped"] == 1 or command["state_refused"] == 1
+        locked = latched & self._locks
+        if locked.any() and (locked == latched).all() and not tripped:
+            return ex.REFUSED_LOCK
         if not latched.any() and not tripped and image.scalars[0]["state"] != STATE_FAULT:
             return ex.REFUSED_NOTHING
         if latched.any() and not gone.any() and not tripped:
             return ex.REFUSED_ACTIVE
         command["acknowledge_count"] += 1
+        command["state_refused"] = 0
         self.acknowledged_s = now_s
         self.operator = False
         return ex.REFUSED_NOT

@@ -40,7 +40,10 @@ from ionward.safety.rules_connection import (
     precharge_rules,
 )
 from ionward.safety.rules_current import current_rules, lost_current_rules
-from ionward.safety.rules_inside import inside_rules
+from ionward.safety.rules_heat import new_heat
+from ionward.safety.rules_inside import TABLES, clock_rule, inside_rules, memory_rules, parity
+from ionward.safety.rules_load import load_rules
+from ionward.safety.rules_path import path_rules
 from ionward.safety.rules_points import new_points, point_rules
 from ionward.safety.rules_taps import tap_rules
 
@@ -68,6 +71,20 @@ STATE_SIGNALS = (
     Signal("clear_count", "", "Clear count of the last tick", "i8"),
     Signal("driver_seen", "", "The driver's trips have been looked at", "i8"),
     Signal("driver_trips", "", "Trips of the driver as of the last tick", "i8"),
+    Signal("release_count", "", "Release count of the last tick", "i8"),
+    Signal("differs_s", "s", "The driver has driven something else for so long; -1 not"),
+    Signal("tick_s", "s", "Time of the tick before"),
+    Signal("seal", "", "Parity of the fault block as the last tick left it", "i8"),
+    Signal("sealed", "", "There is such a parity", "i8"),
+    Signal("table", "", "Table of parameters that is looked at next", "i8"),
+    Signal("changed_table", "", "Table that has changed, from 1; 0 none", "i8"),
+    Signal("busbar_heat", "", "Heat of the busbars against what the rated current makes for ever"),
+    Signal("fuse_melted", "", "How far the fuse is from melting: 0 cold, 1 open"),
+    Signal("offset_a", "A", "Current with the path open, averaged"),
+    Signal("insulation_slow_ohm", "Ω", "Insulation resistance, averaged over minutes"),
+    Signal("rise_s", "s", "Time since the bus began to rise in precharge; -1 not"),
+    Signal("rise_share", "", "Rise time of the last precharge against the expected one; 1 not known"),
+    Signal("resistor_j", "J", "Heat in the precharge resistor"),
     Signal("above_break", "", "Current samples in a row above what a contactor may break", "i8"),
 )
 STATE_RECORD = record(STATE_SIGNALS)
@@ -75,24 +92,29 @@ STATE_RECORD = record(STATE_SIGNALS)
 
 class ProtectMemory(NamedTuple):
     """`verdicts`: `[VERDICT, fault]`, `progress`: `[PROGRESS, fault]`, `contactors`: `[CONTACT, contactor]`,
-    `points`: `[POINT]`."""
+    `points`: `[POINT]`, `heat`: `[HEAT, sensor]`, `sums`: `[2, table]`."""
 
     verdicts: Array
     progress: Array
     contactors: Array
     points: Array
+    heat: Array
+    sums: Any
     state: Any
 
 
 def new_protect_memory(size: Size) -> ProtectMemory:
     """Memory before the first tick: nothing judged yet, everything open."""
     state = np.zeros(1, STATE_RECORD)
-    state["precharge_s"] = -1.0
+    state["precharge_s"] = state["differs_s"] = state["rise_s"] = -1.0
+    state["rise_share"], state["tick_s"] = 1.0, np.nan
     return ProtectMemory(
         np.zeros((len(VERDICT), len(FAULTS))),
         np.zeros((len(PROGRESS), len(FAULTS))),
         np.full((len(CONTACT), CONTACTORS), -1.0),
         new_points(),
+        new_heat(size.sensors),
+        np.zeros((2, TABLES), np.int64),
         state,
     )
 
@@ -108,13 +130,14 @@ def protect(parameters: Parameters, command: Any, image: Image, memory: ProtectM
         state["started"] = 1
         state["acknowledge_count"] = command[0]["acknowledge_count"]
         state["clear_count"] = command[0]["clear_count"]
+        state["release_count"] = command[0]["release_count"]
     else:
         state["since_start_s"] += s["dt_s"]
     current_rules(parameters, image, verdicts, state)
     lost_current_rules(parameters, image, verdicts, state)
     cell_rules(parameters, image, verdicts, state)
     sum_rule(parameters, image, verdicts)
-    temperature_rules(parameters, image, verdicts, state)
+    temperature_rules(parameters, image, verdicts, state, memory.heat)
     channel_rules(parameters, image, verdicts)
     connect = command[0]["connect"] > 0
     contactor_rules(parameters, image, verdicts, memory.contactors, connect)
@@ -123,15 +146,23 @@ def protect(parameters: Parameters, command: Any, image: Image, memory: ProtectM
     lost_channel_rules(parameters, image, verdicts, state)
     point_rules(parameters, image, verdicts, memory.points)
     tap_rules(parameters, image, verdicts, memory.points)
+    path_rules(parameters, image, verdicts, memory.contactors, state)
+    load_rules(parameters, image, verdicts, state, state["open_s"])
     inside_rules(command[0], image, verdicts, state)
+    clock_rule(parameters.scalars[0], s, verdicts, state)
+    memory_rules(parameters, image.faults, verdicts, state, memory.sums)
 
+    released = -1
+    if command[0]["release_count"] != state["release_count"]:
+        state["release_count"], released = command[0]["release_count"], int(command[0]["release_fault"])
     acknowledged = command[0]["acknowledge_count"] != state["acknowledge_count"]
     state["acknowledge_count"] = command[0]["acknowledge_count"]
-    judge_all(parameters, image, memory, acknowledged)
+    judge_all(parameters, image, memory, acknowledged, released)
     if command[0]["clear_count"] != state["clear_count"]:
         state["clear_count"] = command[0]["clear_count"]
         clear_counts(image.faults)
     react(parameters, image, state)
+    state["seal"], state["sealed"] = parity(image.faults), 1
 
 
 @njit
@@ -143,7 +174,7 @@ def clear_counts(faults: Array) -> None:
 
 
 @njit
-def judge_all(parameters: Parameters, image: Image, memory: ProtectMemory, acknowledged: bool) -> None:
+def judge_all(parameters: Parameters, image: Image, memory: ProtectMemory, acknowledged: bool, released: int) -> None:
     """Take every fault one tick further. Most are quiet, for which there is nothing but the value to note."""
     faults, verdicts, levels = image.faults, memory.verdicts, parameters.levels
     level, latched_level, value, place = (
@@ -160,7 +191,8 @@ def judge_all(parameters: Parameters, image: Image, memory: ProtectMemory, ackno
             threshold = levels[step, LEVELP.set, f]
             is_beyond = is_beyond or (judged[f] > threshold if above[f] > 0.0 else judged[f] < threshold)
         if is_beyond or busy[f] > 0.0 or level[f] > LEVEL_NONE or latched_level[f] > LEVEL_NONE:
-            judge(parameters, image, memory, f, acknowledged)
+            service = parameters.faults[FAULTP.service, f] > 0.0
+            judge(parameters, image, memory, f, f == released if service else acknowledged)
         elif usable[f] > 0.0:
             value[f] = judged[f]
             place[f] = judged_place[f]
@@ -168,7 +200,7 @@ def judge_all(parameters: Parameters, image: Image, memory: ProtectMemory, ackno
 
 @njit
 def judge(parameters: Parameters, image: Image, memory: ProtectMemory, f: int, acknowledged: bool) -> None:
-    """Take one fault a tick further: level, latch, record, event."""
+    """Take one fault a tick further: level, latch, record, event. `acknowledged`: its latch may go."""
     s, faults, verdicts = image.scalars[0], image.faults, memory.verdicts
     level = int(faults[FAULT.level, f])
     above = parameters.faults[FAULTP.above, f] > 0.0

@@ -14,12 +14,17 @@ from ionward._compile import njit
 from ionward.image.faults import FAULT_ID
 from ionward.image.inputs import CHANNEL, Array
 from ionward.image.layout import Image
-from ionward.image.parameters import MEASURE, Parameters
+from ionward.image.parameters import CELLP, MEASURE, Parameters
 from ionward.image.signals import BAD, CELL, MEASURED, MODULE
 from ionward.safety.ladder import VERDICT, beyond, give, lowest_set
+from ionward.safety.rules_heat import count_frozen, heat_rules
 
 # Part of the sum-to-pack difference that joints between cells may cause: busbars of 0.1 mΩ are generous.
 JOINT_OHM = 1e-4
+# Neighbours count as torn apart where their distances from the mean differ by less than this share of the half
+# difference; smaller spreads of the pack are not looked at.
+TORN_SKEW = 0.4
+TORN_LEAST_V = 0.1
 
 
 @njit
@@ -79,6 +84,30 @@ def cell_rules(parameters: Parameters, image: Image, verdicts: Array, state: Any
     spread = high - low
     give(verdicts, FAULT_ID.cell_voltage_spread, spread, spread if sampled else np.nan, low_cell, True, complete, True)
     give(verdicts, FAULT_ID.cell_voltage_lost, float(lost), float(lost), first, True, True, True)
+    newest = newest_of(voltage, new, levels, FAULT_ID.deep_discharge, False, low, sampled)
+    give(verdicts, FAULT_ID.deep_discharge, low, newest, low_cell, True, complete, True)
+    frozen, first = count_frozen(cells, s["cells_usable"])
+    give(verdicts, FAULT_ID.cell_reading_frozen, frozen, frozen, first, True, True, True)
+    if sampled:
+        torn, place = torn_apart(parameters, voltage, s["cell_voltage_mean_v"], spread)
+        give(verdicts, FAULT_ID.sense_wire_open, torn, torn, place, True, complete, True)
+    else:
+        verdicts[VERDICT.newest, FAULT_ID.sense_wire_open] = np.nan
+
+
+@njit
+def torn_apart(parameters: Parameters, voltage: Array, mean: float, spread: float) -> tuple[float, int]:
+    """Half the difference of two neighbours of a module that stand about as far above the mean as below it."""
+    worst, place = 0.0, -1
+    if not spread > TORN_LEAST_V:
+        return worst, place
+    for k in range(voltage.shape[0] - 1):
+        above, below = voltage[k] - mean, voltage[k + 1] - mean
+        half = 0.5 * abs(above - below)
+        same_module = parameters.cells[CELLP.module, k] == parameters.cells[CELLP.module, k + 1]
+        if half > worst and same_module and abs(above + below) < TORN_SKEW * half:
+            worst, place = half, k
+    return worst, place
 
 
 @njit
@@ -94,10 +123,11 @@ def sum_rule(parameters: Parameters, image: Image, verdicts: Array) -> None:
 
 
 @njit
-def temperature_rules(parameters: Parameters, image: Image, verdicts: Array, state: Any) -> None:
+def temperature_rules(parameters: Parameters, image: Image, verdicts: Array, state: Any, heat: Array) -> None:
     """Temperatures by the direction of the current and without it, modules that disagree, lost sensors."""
     s, block = image.scalars[0], image.temperatures
     sampled = s["temperature_samples"] != state["temperature_samples"]
+    heat_rules(parameters, image, verdicts, heat, sampled)
     state["temperature_samples"] = s["temperature_samples"]
     lost = unknown = 0
     first = first_cell = -1

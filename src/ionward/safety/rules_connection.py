@@ -20,6 +20,10 @@ REFUSED_MEAN_S = 10.0
 CONTACT_FIELDS = (
     Signal("welded_s", "s", "Feedback closed while commanded open for so long; -1 not at all"),
     Signal("stuck_s", "s", "Feedback open while commanded closed for so long; -1 not at all"),
+    Signal("commanded", "", "Command of the tick before"),
+    Signal("steady_s", "s", "The command has not changed for so long"),
+    Signal("feedback", "", "Feedback when read last; -1 never"),
+    Signal("changes", "", "Changes of the feedback that no command explains, fading"),
 )
 CONTACT = rows("Contact", CONTACT_FIELDS)
 CONTACTORS = 3
@@ -150,29 +154,13 @@ def bus_rules(parameters: Parameters, image: Image, verdicts: Array, state: Any)
     share = bus / pack if pack > 0.0 else np.nan
     new_bus = channels[MEASURED.new, CHANNEL.bus_voltage_v] > 0.0
     live = 0.0 if not is_open and share == share else share
-    give(
-        verdicts,
-        FAULT_ID.bus_live_while_open,
-        live,
-        live if new_bus else np.nan,
-        CHANNEL.bus_voltage_v,
-        fitted,
-        True,
-        True,
-    )
+    give(verdicts, FAULT_ID.bus_live_while_open, live, live if new_bus else np.nan, CHANNEL.bus_voltage_v,
+         fitted, True, True)  # fmt: skip
     apart = abs(share - 1.0)
     if not mains and apart == apart:
         apart = 0.0
-    give(
-        verdicts,
-        FAULT_ID.bus_apart_while_closed,
-        apart,
-        apart if new_bus else np.nan,
-        CHANNEL.bus_voltage_v,
-        fitted,
-        True,
-        True,
-    )
+    give(verdicts, FAULT_ID.bus_apart_while_closed, apart, apart if new_bus else np.nan, CHANNEL.bus_voltage_v,
+         fitted, True, True)  # fmt: skip
 
     value, newest = abs(s["current_a"]), np.nan
     if state["current_is_new"] == 1:

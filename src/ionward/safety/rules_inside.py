@@ -7,11 +7,21 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ionward._compile import njit
 from ionward.image.faults import FAULT_ID
 from ionward.image.inputs import Array
 from ionward.image.layout import Image
+from ionward.image.parameters import Parameters
 from ionward.safety.ladder import give
+from ionward.safety.rules_connection import follow
+
+# A pause that stands for a machine that slept or a clock that was set, rather than for a cycle that was late.
+CLOCK_AHEAD_S, CLOCK_CYCLES = 5.0, 50.0
+# Tables that are looked at, and the rows of their parities: known, and as found first.
+TABLES = 7
+SUMS_KNOWN, SUMS_FIRST = 0, 1
 
 
 @njit
@@ -35,6 +45,59 @@ def inside_rules(command: Any, image: Image, verdicts: Array, state: Any) -> Non
     lost = supervised and command["driver_tripped"] == 1 and new
     state["driver_trips"], state["driver_seen"] = trips, 1
     _tell(verdicts, FAULT_ID.enable_lost, 1.0 if lost else 0.0)
+
+    differs = supervised and command["driven_differs"] == 1
+    state["differs_s"] = follow(state["differs_s"], differs, s["dt_s"])
+    _tell(verdicts, FAULT_ID.output_not_confirmed, max(state["differs_s"], 0.0))
+    refused = supervised and command["state_refused"] == 1
+    _tell(verdicts, FAULT_ID.stored_state_corrupt, 1.0 if refused else 0.0)
+
+
+@njit
+def clock_rule(p: Any, s: Any, verdicts: Array, state: Any) -> None:
+    """How far the clock went back, or ahead by more than a pause of the machine explains, since the tick before."""
+    step_s, state["tick_s"] = s["time_s"] - state["tick_s"], s["time_s"]
+    jump_s = abs(step_s) if step_s < 0.0 or step_s > max(CLOCK_AHEAD_S, CLOCK_CYCLES * p["cycle_s"]) else 0.0
+    _tell(verdicts, FAULT_ID.clock_jumped, jump_s if jump_s == jump_s else 0.0)
+
+
+@njit
+def memory_rules(parameters: Parameters, faults: Array, verdicts: Array, state: Any, sums: Array) -> None:
+    """Parities of the parameter tables against those of the first ticks, one table in each tick; and that of the fault
+    block against what the tick before left. Parity shows every single flipped bit.
+    """
+    _tell(verdicts, FAULT_ID.image_corrupted, 1.0 if state["sealed"] == 1 and parity(faults) != state["seal"] else 0.0)
+    k = state["table"]
+    state["table"] = (k + 1) % sums.shape[1]
+    if k == 0:
+        total = parity(parameters.levels)
+    elif k == 1:
+        total = parity(parameters.faults)
+    elif k == 2:
+        total = parity(parameters.channel_limits)
+    elif k == 3:
+        total = parity(parameters.cell_limits)
+    elif k == 4:
+        total = parity(parameters.sensor_limits)
+    elif k == 5:
+        total = parity(parameters.curves)
+    else:
+        total = parity(parameters.words)
+    if sums[SUMS_KNOWN, k] == 0:
+        sums[SUMS_KNOWN, k], sums[SUMS_FIRST, k] = 1, total
+    elif sums[SUMS_FIRST, k] != total:
+        state["changed_table"] = k + 1
+    _tell(verdicts, FAULT_ID.configuration_changed, float(state["changed_table"]))
+
+
+@njit
+def parity(block: Any) -> int:
+    """Parity of all words of an array, bit by bit."""
+    words = block.reshape(-1).view(np.int64)
+    odd = np.int64(0)
+    for k in range(words.shape[0]):
+        odd ^= words[k]
+    return int(odd)
 
 
 @njit

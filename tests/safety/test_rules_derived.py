@@ -1,0 +1,385 @@
+"""Faults told by what measurements do together or over time: each raised by its cause, and by nothing less."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from helpers.kernel import Kernel
+from ionward.image.faults_derived import DERIVED
+from ionward.image.inputs import CHANNEL
+from ionward.image.parameters import CURVE, MEASURE
+from ionward.image.signals import (
+    HOLD_WELDED,
+    LEVEL_CRITICAL,
+    LEVEL_FAULT,
+    LEVEL_INFO,
+    LEVEL_NONE,
+    LEVEL_WARNING,
+    STATE_FAULT,
+)
+
+
+def ramp(k: Kernel, kelvin_per_s: float, seconds: float, sensor: int = 1) -> None:
+    for _ in range(round(seconds / k.cycle_s)):
+        k.samples.temperatures[sensor] += kelvin_per_s * k.cycle_s
+        k.tick()
+
+
+def connected(current_a: float = 0.0) -> Kernel:
+    k = Kernel()
+    k.close()
+    k.current(current_a)
+    k.run(0.3)
+    return k
+
+
+# Cells
+
+
+def test_a_cell_far_below_its_data_sheet_locks_the_pack_until_a_service_action() -> None:
+    k = Kernel()
+    k.cells(1.9, 3.0, 3.0, 3.0)
+    assert k.until("deep_discharge", LEVEL_CRITICAL, 3.0) == pytest.approx(1.02, abs=0.02)
+    assert k.fault("deep_discharge", "place") == 0
+    k.cells(3.0, 3.0, 3.0, 3.0)
+    k.run(2.0)
+    assert k.level("deep_discharge") == LEVEL_NONE
+    for _ in range(2):
+        k.acknowledge()
+        k.run(0.1)
+    assert k.fault("deep_discharge", "latched_level") == LEVEL_CRITICAL
+    assert k.s["open_request"] > 0
+    assert k.fault("cell_undervoltage", "latched_level") == LEVEL_NONE
+    k.command["release_fault"] = [f.id for f in DERIVED].index("deep_discharge")  # not its number
+    k.command["release_count"] += 1
+    k.run(0.1)
+    assert k.fault("deep_discharge", "latched_level") == LEVEL_CRITICAL
+    k.release("deep_discharge")
+    k.run(0.1)
+    assert k.fault("deep_discharge", "latched_level") == LEVEL_NONE
+    assert k.s["open_request"] == 0
+
+
+def test_a_lock_is_not_released_while_its_cause_stands() -> None:
+    k = Kernel()
+    k.cells(1.9, 3.0, 3.0, 3.0)
+    k.run(2.0)
+    k.release("deep_discharge")
+    k.run(1.0)
+    k.cells(3.0, 3.0, 3.0, 3.0)
+    k.run(2.0)
+    assert k.fault("deep_discharge", "latched_level") == LEVEL_CRITICAL
+
+
+def test_a_broken_sense_wire_shows_in_two_neighbours() -> None:
+    k = Kernel(cells=8)
+    k.cells(3.7, 3.7, 4.15, 3.25, 3.7, 3.7, 3.7, 3.7)
+    assert k.until("sense_wire_open", LEVEL_WARNING, 5.0) == pytest.approx(2.01, abs=0.02)
+    assert k.fault("sense_wire_open", "place") == 2
+    assert k.fault("sense_wire_open", "value") == pytest.approx(0.45)
+
+
+@pytest.mark.parametrize(
+    "voltages",
+    [
+        (3.7, 3.7, 4.1, 3.7, 3.7, 3.7, 3.7, 3.7),  # one full cell
+        (3.7, 3.7, 3.2, 3.2, 3.7, 3.7, 3.7, 3.7),  # two weak ones
+        (3.7, 3.7, 4.15, 3.7, 3.25, 3.7, 3.7, 3.7),  # not neighbours
+    ],
+)
+def test_cells_that_differ_otherwise_are_no_broken_wire(voltages: tuple[float, ...]) -> None:
+    k = Kernel(cells=8)
+    k.cells(*voltages)
+    k.run(4.0)
+    assert k.level("sense_wire_open") == LEVEL_NONE
+
+
+def test_neighbours_of_two_modules_share_no_wire() -> None:
+    k = Kernel(cells=8, sensors=2, modules=2)
+    k.cells(3.7, 3.7, 3.7, 4.15, 3.25, 3.7, 3.7, 3.7)
+    k.run(4.0)
+    assert k.level("sense_wire_open") == LEVEL_NONE
+
+
+# Heat
+
+
+def test_spread_names_the_hottest_place() -> None:
+    k = Kernel()
+    k.samples.temperatures[:] = (25.0, 46.0)
+    assert k.until("temperature_spread", LEVEL_WARNING, 15.0) == pytest.approx(10.0, abs=0.1)
+    assert k.fault("temperature_spread", "place") == 1
+
+
+@pytest.mark.parametrize(("rate", "level"), [(0.15, LEVEL_NONE), (0.3, LEVEL_WARNING), (0.7, LEVEL_FAULT)])
+def test_the_rate_of_rise_is_judged_while_the_temperature_is_still_harmless(rate: float, level: int) -> None:
+    k = Kernel()
+    ramp(k, rate, 14.0)
+    assert k.level("temperature_rising_fast") == level
+    assert k.fault("temperature_rising_fast", "value") == pytest.approx(rate, rel=0.05)
+
+
+def test_a_jump_of_a_reading_is_no_rise() -> None:
+    k = Kernel()
+    for celsius in (55.0, 25.0, 80.0):
+        k.samples.temperatures[1] = celsius
+        k.run(5.0)
+        assert k.level("temperature_rising_fast") == LEVEL_NONE
+        assert k.level("thermal_propagation") == LEVEL_NONE
+
+
+@pytest.mark.parametrize(("hot", "fallen", "rate", "alarm"), [
+    (True, False, 1.5, True),
+    (False, True, 1.5, True),
+    (True, True, 1.5, True),
+    (False, False, 1.5, False),
+    (True, True, 0.7, False),
+])  # fmt: skip
+def test_the_truth_table_of_thermal_propagation(hot: bool, fallen: bool, rate: float, alarm: bool) -> None:
+    """GB 38031-2025: (voltage drop > 25 % or T >= maximum) and dT/dt >= 1 K/s for > 3 s."""
+    k = Kernel()
+    k.samples.temperatures[1] = 50.0 if hot else 0.0
+    k.run(3.0)
+    if fallen:
+        k.cells(3.7, 3.7, 3.7, 2.0)
+    ramp(k, rate, 25.0 if hot else 20.0)
+    assert (k.level("thermal_propagation") == LEVEL_CRITICAL) == alarm
+    if alarm:
+        assert k.s["open_request"] > 0
+
+
+# Load
+
+
+def test_pulses_that_follow_each_other_heat_the_busbars() -> None:
+    k = connected()
+    for _ in range(3):
+        k.current(-290.0)
+        k.run(9.0)
+        k.current(0.0)
+        k.run(0.1)
+    assert k.level("fuse_busbar_i2t") == LEVEL_NONE
+    k.current(-290.0)
+    assert k.until("fuse_busbar_i2t", LEVEL_WARNING, 100.0) < 60.0
+
+
+def test_a_rated_current_and_a_rated_pulse_on_top_heat_nothing_too_much() -> None:
+    k = connected(-200.0)
+    for _ in range(40):
+        k.run(10.0)
+    k.current(-300.0)
+    k.run(10.0)
+    assert k.level("fuse_busbar_i2t") == LEVEL_NONE
+
+
+def test_the_fuse_counts_by_its_own_curve() -> None:
+    k = Kernel(settle=False, i2t_time_s=1e6)
+    k.parameters.curves[CURVE.fuse] = np.repeat([[280.0, 100.0], [290.0, 2.0], [5000.0, 0.01]], [1, 1, 10], axis=0).T
+    k.close()
+    k.run(0.3)
+    k.current(-290.0)
+    assert k.until("fuse_busbar_i2t", LEVEL_FAULT, 10.0) == pytest.approx(0.8 * 2.0 + 0.1, abs=0.1)
+
+
+def test_drift_shows_with_open_contactors_only() -> None:
+    k = Kernel()
+    k.current(2.6)
+    assert k.until("current_offset", LEVEL_INFO, 60.0) < 30.0
+    k = connected(2.6)
+    k.run(60.0)
+    assert k.level("current_offset") == LEVEL_NONE
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_sensor_at_its_tolerance_is_no_drift(sign: float) -> None:
+    k = Kernel()
+    k.current(sign * 2.0)
+    k.run(60.0)
+    assert k.level("current_offset") == LEVEL_NONE
+
+
+@pytest.mark.parametrize(
+    ("fault", "limit", "current_a"),
+    [
+        ("charge_limit_ignored", "charge_limit_pulse_a", 100.0),
+        ("discharge_limit_ignored", "discharge_limit_pulse_a", -100.0),
+    ],
+)
+def test_who_ignores_a_limit_is_warned_and_then_cut_off(fault: str, limit: str, current_a: float) -> None:
+    k = connected(current_a)
+    k.run(6.0)
+    assert k.level(fault) == LEVEL_NONE
+    k.s[limit] = 30.0
+    assert k.until(fault, LEVEL_WARNING, 5.0) == pytest.approx(2.0, abs=0.1)
+    assert k.s["open_request"] == 0
+    assert k.until(fault, LEVEL_FAULT, 5.0) == pytest.approx(3.0, abs=0.1)
+    assert k.s["open_request"] > 0
+
+
+# Path
+
+
+def test_a_blown_fuse_shows_behind_it() -> None:
+    k = connected()
+    k.channels["pack_voltage_v"] = 0.3
+    assert k.until("fuse_blown", LEVEL_FAULT, 1.0) == pytest.approx(0.11, abs=0.02)
+
+
+def test_a_contactor_that_flickers_is_told_and_one_that_is_switched_is_not() -> None:
+    k = connected()
+    for closed in (0.0, 1.0, 0.0):
+        k.channels["main_positive_closed"] = closed
+        k.run(0.04)
+    assert k.level("contactor_chattering") == LEVEL_FAULT
+    assert k.fault("contactor_chattering", "place") == CHANNEL.main_positive_closed
+    k = Kernel()
+    for n in range(8):
+        k.close(closed=n % 2 == 0)
+        k.run(0.15)
+    assert k.level("contactor_chattering") == LEVEL_NONE
+
+
+def test_insulation_that_falls_is_told_before_it_is_dangerous() -> None:
+    k = Kernel()
+    k.run(5.0)
+    k.channels["insulation_ohm"] = 1e6
+    assert k.until("insulation_falling", LEVEL_WARNING, 5.0) == pytest.approx(2.0, abs=0.1)
+    assert k.level("insulation_low") == LEVEL_NONE
+
+
+@pytest.mark.parametrize(("bus_v", "level"), [(19.0, LEVEL_WARNING), (22.0, LEVEL_FAULT), (-2.0, LEVEL_WARNING),
+                                              (-5.0, LEVEL_FAULT), (17.0, LEVEL_NONE), (0.0, LEVEL_NONE)])  # fmt: skip
+def test_a_bus_voltage_that_nobody_can_hold_is_not_understood(bus_v: float, level: int) -> None:
+    k = Kernel(settle=False)
+    k.parameters.channel_limits[MEASURE.minimum, CHANNEL.bus_voltage_v] = -100.0
+    k.run(0.3)
+    k.channels["bus_voltage_v"] = bus_v
+    k.run(1.0)
+    assert k.level("bus_not_understood") == level
+
+
+def precharging(rise_s: float, **scalars: float) -> Kernel:
+    """The bus rises in a straight line within so long."""
+    k = Kernel(precharge_rise_s=0.2, **scalars)
+    k.s["main_negative_close"] = k.s["precharge_close"] = 1
+    k.channels.update(main_negative_closed=1.0, precharge_closed=1.0)
+    steps = max(round(rise_s / k.cycle_s), 1)
+    for n in range(steps + 1):
+        k.channels["bus_voltage_v"] = k.channels["pack_voltage_v"] * n / steps
+        k.tick()
+    k.run(0.05)
+    return k
+
+
+def test_a_bus_without_capacitors_rises_too_fast() -> None:
+    assert precharging(0.0).level("precharge_too_fast") == LEVEL_INFO
+    assert precharging(0.2).level("precharge_too_fast") == LEVEL_NONE
+
+
+def test_the_resistor_is_kept_from_burning_by_what_it_has_taken() -> None:
+    k = Kernel(precharge_energy_max_j=0.5)  # 14.8 V over 50 Ω: 4.4 W
+    k.s["main_negative_close"] = k.s["precharge_close"] = 1
+    k.channels.update(main_negative_closed=1.0, precharge_closed=1.0)
+    assert k.until("precharge_resistor_hot", LEVEL_FAULT, 1.0) == pytest.approx(0.75 / 4.38, abs=0.02)
+
+
+def test_what_the_probe_found_is_a_fault_with_its_event() -> None:
+    k = Kernel()
+    k.s["state"], k.s["state_reason"] = STATE_FAULT, HOLD_WELDED
+    k.tick()
+    assert k.level("contactor_welded_in_probe") == LEVEL_FAULT
+
+
+# Inside
+
+
+def supervised() -> Kernel:
+    k = Kernel(settle=False)
+    k.command["supervised"] = 1
+    k.run(0.3)
+    return k
+
+
+def test_a_driver_that_does_something_else_is_caught() -> None:
+    k = supervised()
+    k.command["driven_differs"] = 1
+    assert k.until("output_not_confirmed", LEVEL_CRITICAL, 1.0) == pytest.approx(0.13, abs=0.02)
+
+
+def test_one_late_cycle_of_the_driver_is_no_difference() -> None:
+    k = supervised()
+    for n in range(40):
+        k.command["driven_differs"] = n % 8 == 0
+        k.tick()
+    assert k.level("output_not_confirmed") == LEVEL_NONE
+
+
+def test_a_state_that_was_refused_is_told() -> None:
+    k = supervised()
+    k.command["state_refused"] = 1
+    k.tick()
+    assert k.level("stored_state_corrupt") == LEVEL_WARNING
+
+
+FLIPS: dict[str, Callable[[Kernel], None]] = {
+    "levels": lambda k: flip(k.parameters.levels),
+    "rules": lambda k: flip(k.parameters.faults),
+    "channels": lambda k: flip(k.parameters.channel_limits),
+    "cells": lambda k: flip(k.parameters.cell_limits),
+    "sensors": lambda k: flip(k.parameters.sensor_limits),
+    "curves": lambda k: flip(k.parameters.curves),
+    "scalars": lambda k: flip(k.parameters.words),
+}
+
+
+def flip(block: object) -> None:
+    """One bit, the least of some word."""
+    words = np.asarray(block).reshape(-1).view(np.int64)
+    words[words.size // 3] ^= 1
+
+
+@pytest.mark.parametrize("table", FLIPS)
+def test_a_flipped_bit_of_a_table_opens(table: str) -> None:
+    k = Kernel()
+    FLIPS[table](k)
+    assert k.until("configuration_changed", LEVEL_CRITICAL, 1.0) <= 0.08
+    assert k.s["open_request"] > 0
+
+
+def test_a_fault_that_vanishes_between_two_ticks_is_noticed() -> None:
+    k = Kernel()
+    k.cells(3.7, 3.7, 3.7, 4.3)
+    k.run(0.3)
+    k.image.faults[1, 0] = 0.0  # the latch
+    k.tick()
+    assert k.level("image_corrupted") == LEVEL_CRITICAL
+
+
+@pytest.mark.parametrize("step_s", [-0.5, 6.0])
+def test_a_clock_that_jumps_opens(step_s: float) -> None:
+    k = Kernel()
+    k.tick(dt_s=step_s)
+    assert k.level("clock_jumped") == LEVEL_CRITICAL
+    k.run(1.0)
+    assert k.fault("clock_jumped", "latched_level") == LEVEL_CRITICAL
+
+
+def test_a_healthy_pack_raises_none_of_them() -> None:
+    k = connected(-150.0)
+    k.run(30.0)
+    k.close(closed=False)
+    k.current(0.0)
+    k.run(10.0)
+    assert k.levels() == {}
+    assert math.isfinite(k.fault("fuse_busbar_i2t", "value"))
+
+
+def test_every_fault_of_this_file_is_tried_here() -> None:
+    told = set(Path(__file__).read_text(encoding="utf-8").split('"'))
+    frozen = {"cell_reading_frozen", "temperature_reading_stuck"}  # tests/proving, where sensors are physical
+    assert {f.id for f in DERIVED} <= told | frozen
