@@ -93,7 +93,7 @@ class InjectableFault(Answer):
     """One fault that can be made in a simulated battery."""
 
     name: str
-    place: Literal["cell", "module", "contactor", "sensor", "pack"]
+    place: Literal["cell", "module", "contactor", "main contactor", "connector", "sensor", "pack"]
     meaning: str
     value: str
     unit: str

@@ -118,7 +118,7 @@ def _catalogue_routes(routes: APIRouter, provider: Provider) -> None:
     def _injectable() -> list[dict[str, Any]]:
         if not plan.simulated:
             return []
-        dropped = ("minimum",)
+        dropped = ("minimum", "maximum")
         return [{k: v for k, v in asdict(fault).items() if k not in dropped} for fault in injectable()]
 
     @cache
