@@ -1,0 +1,175 @@
+"""How fast each fault of a pack is answered, from its configuration: an upper bound against its FTTI.
+
+    shown       until the measurement shows the fault: the sensor's own delay; for a lack, the time after which it
+                counts as one
+    believed    samples that validation refuses before it believes a jump, where a sensor can be outrun
+    decided     waiting for the first sample, then the ladder's delays
+    passed on   two cycles, from the sample to the tick and from the tick to the coil
+    open        the contactors: all at once, or in order after the longest wait for the current to fall, which is used
+                up only where the load draws on although its limits are zero
+
+Not in it: what software cannot bound (an operating system that does not wake it), the wait for a fuse above what
+contactors may break, and contactors slower than their `open_time_s`, which is a fault of its own. What was measured
+by injecting faults can stand beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ionward.battery.sensors import Sensor
+from ionward.battery.system import System
+from ionward.errors import UserError
+from ionward.image.build import CHANNEL_SENSORS
+from ionward.image.fault_levels import LEVEL_NAMES, decision_time_s, ftti_s, resolved_levels, sample_period_s
+from ionward.image.faults import FAULTS, Fault, Level
+from ionward.image.summary import applies
+
+# A jump is believed with its third sample (docs/protection.md).
+REFUSED_SAMPLES = 2
+PASSING_CYCLES = 2
+# Nothing is waited for where no current can flow through the contact named, or where everything is open already.
+_NO_WAIT = {
+    "contactor_welded", "contactor_stuck_open", "current_while_open", "precharge_too_long", "precharge_failed",
+    "cycle_stopped", "enable_lost",
+}  # fmt: skip
+# Sensors behind units that several channels share.
+_BY_UNIT = {"A": "current", "Ω/V": "insulation", "°C": "temperature", "K": "temperature"}
+
+
+@dataclass(frozen=True)
+class Reaction:
+    """Upper bound for one level of one fault, in seconds. `measured_s` is the slowest case that `prove` measured."""
+
+    fault: str
+    requirement: str
+    level: str
+    opens: bool
+    shown_s: float
+    believed_s: float
+    decided_s: float
+    passed_on_s: float
+    open_s: float
+    budget_s: float
+    measured_s: float | None = None
+
+    @property
+    def total_s(self) -> float:
+        """From the fault's standing to its answer."""
+        return self.shown_s + self.believed_s + self.decided_s + self.passed_on_s + self.open_s
+
+    @property
+    def in_time(self) -> bool:
+        """The bound keeps the budget."""
+        return self.total_s <= self.budget_s + 1e-9
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**asdict(self), "total_s": round(self.total_s, 6), "in_time": self.in_time}
+
+
+def reactions(system: System, measured: dict[tuple[str, str], float] | None = None) -> list[Reaction]:
+    """Each fault that this pack judges: the levels that open the contactors, or its highest one where none does.
+
+    Args:
+        system: the pack.
+        measured: slowest measured answer in seconds by fault and level (`measured_reactions`).
+    """
+    return [
+        _reaction(fault, name, level, system, (measured or {}).get((fault.id, name)))
+        for fault in FAULTS
+        if applies(fault, system)
+        for name, level in _answering(fault, system)
+    ]
+
+
+def _answering(fault: Fault, system: System) -> Iterator[tuple[str, Level]]:
+    used = [(n, x) for n, x in zip(LEVEL_NAMES, resolved_levels(fault, system), strict=True) if x is not None]
+    opening = [(n, x) for n, x in used if n in ("fault", "critical")] if system.contactors.fitted else []
+    yield from opening or used[-1:]
+
+
+def _reaction(fault: Fault, name: str, level: Level, system: System, measured_s: float | None) -> Reaction:
+    period_s, cycle_s, contactors = sample_period_s(fault, system), system.cycle.period_s, system.contactors
+    opens = contactors.fitted and name in ("fault", "critical")
+    open_s = contactors.open_time_s
+    if name == "fault" and fault.id not in _NO_WAIT:
+        open_s = contactors.open_wait_s + 2 * contactors.open_time_s
+    return Reaction(
+        fault=fault.id,
+        requirement=fault.requirement,
+        level=name,
+        opens=opens,
+        shown_s=_shown_s(fault, level, system),
+        believed_s=_believed_s(fault, system),
+        decided_s=decision_time_s(level, period_s),
+        passed_on_s=PASSING_CYCLES * cycle_s,
+        open_s=open_s if opens else 0.0,
+        budget_s=ftti_s(fault, system),
+        measured_s=measured_s,
+    )
+
+
+def _is_lack(fault: Fault) -> bool:
+    """The fault is that something is not measured; an enable is none."""
+    return fault.id.endswith(("_lost", "_unknown")) and fault.id != "enable_lost"
+
+
+def _sensors(fault: Fault, system: System) -> list[Sensor]:
+    """The sensors whose samples a fault's rule goes by."""
+    names = [CHANNEL_SENSORS[n] for n in fault.only_when if n in CHANNEL_SENSORS]
+    if fault.scope == "cell" and fault.unit != "°C":
+        names.append("temperature" if "temperature" in fault.id else "cell_voltage")
+    elif fault.scope in ("temperature", "module"):
+        names.append("temperature")
+    elif not names and fault.unit in _BY_UNIT:
+        names.append(_BY_UNIT[fault.unit])
+    return [s for s in (getattr(system.sensors, name) for name in names) if s.fitted]
+
+
+def _shown_s(fault: Fault, level: Level, system: System) -> float:
+    sensors = _sensors(fault, system)
+    if _is_lack(fault):
+        # Silence counts after the greatest age, refused samples after the time for which they are bridged.
+        return max((max(s.age_max_s, system.sensors.hold_s) for s in sensors), default=system.sensors.hold_s)
+    late_s = max((s.delay_s for s in sensors), default=0.0)
+    # Where the value is a time, that time has to pass.
+    return late_s + (level.set if fault.unit == "s" else 0.0)
+
+
+def _believed_s(fault: Fault, system: System) -> float:
+    outrun = [
+        s.period_s
+        for s in _sensors(fault, system)
+        if s.value_unit and s.rate_max * s.period_s < s.high - s.low and not _is_lack(fault)
+    ]
+    return REFUSED_SAMPLES * max(outrun, default=0.0)
+
+
+def measured_reactions(path: Path) -> dict[tuple[str, str], float]:
+    """Slowest measured answer by fault and level, from what `ionward prove --json` printed.
+
+    A case without a level counts for both levels that open the contactors.
+
+    Raises:
+        UserError: the file cannot be read or is not such a result.
+    """
+    try:
+        cases = json.loads(path.read_text(encoding="utf-8"))["cases"]
+        slowest: dict[tuple[str, str], float] = {}
+        for case in cases:
+            if case["reacted_ms"] is None:
+                continue
+            for level in (case["level"],) if case.get("level") else LEVEL_NAMES:
+                key = (str(case["fault"]), str(level))
+                slowest[key] = max(slowest.get(key, -math.inf), float(case["reacted_ms"]) / 1000)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{path}: is not a result of `ionward prove --json`; make one and name it here") from None
+    return slowest
