@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from helpers.bus import DT, NEGATIVE, POSITIVE, PRECHARGE, Bus
 from helpers.control import set_channel, set_current, unfit
+from helpers.packs import breaking
 from ionward.control.contactors import SEQ, STEPS
 from ionward.control.sequence import sequence
 from ionward.image.inputs import CHANNEL
@@ -427,7 +428,7 @@ def test_opening_waits_no_longer_than_it_may(current: float) -> None:
 
 @pytest.mark.verifies("SR-130", "SR-131")
 def test_a_current_above_what_a_contactor_may_break_is_left_to_the_fuse_for_a_while() -> None:
-    bus = Bus(open_wait_s=1.0, contactor_break_a=100.0)
+    bus = Bus(open_wait_s=1.0, **breaking(100.0))
     bus.connect()
     bus.load_a = 120.0
     bus.command["connect"] = 0
@@ -440,7 +441,7 @@ def test_a_current_above_what_a_contactor_may_break_is_left_to_the_fuse_for_a_wh
 
 @pytest.mark.parametrize("current", [90.0, 0.0, np.nan])
 def test_a_current_that_falls_to_what_a_contactor_may_break_ends_the_wait(current: float) -> None:
-    bus = Bus(open_wait_s=1.0, contactor_break_a=100.0)
+    bus = Bus(open_wait_s=1.0, **breaking(100.0))
     bus.connect()
     bus.load_a = 120.0
     bus.command["connect"] = 0
@@ -449,6 +450,70 @@ def test_a_current_that_falls_to_what_a_contactor_may_break_ends_the_wait(curren
     bus.load_a = current
     bus.step(3)
     assert not bus.driven[POSITIVE]
+
+
+def ask_now(bus: Bus, load_a: float) -> None:
+    """Connected, loaded, and protection wants the contactors open at once."""
+    bus.connect()
+    bus.load_a = load_a
+    bus.step()
+    bus.scalars["open_request"], bus.scalars["fault_level"] = OPEN_NOW, LEVEL_FAULT
+    bus.step()
+
+
+@pytest.mark.parametrize("load_a", [90.0, -90.0, np.nan])
+def test_what_contactors_may_break_opens_at_once(load_a: float) -> None:
+    bus = Bus(**breaking(100.0))
+    ask_now(bus, load_a)
+    assert bus.driven == OPEN
+
+
+@pytest.mark.parametrize("load_a", [120.0, -120.0])
+def test_what_they_may_not_break_is_left_to_fuse_and_pyrofuse_even_at_once(load_a: float) -> None:
+    bus = Bus(**breaking(100.0))
+    ask_now(bus, load_a)
+    bus.step(50)
+    assert bus.driven == {POSITIVE: True, NEGATIVE: True, PRECHARGE: False}
+    assert bus.reason == "the current is above what the contactors may break: left to the fuse"
+    bus.load_a = 0.0  # the pyrofuse has fired
+    bus.step(2)
+    assert bus.driven == OPEN
+    bus.until("fault")
+
+
+def test_nothing_that_lasts_keeps_the_contactors_closed_for_ever() -> None:
+    bus = Bus(**breaking(100.0))
+    ask_now(bus, 120.0)
+    bus.step(310)
+    assert bus.driven == OPEN
+
+
+@pytest.mark.parametrize(
+    ("capable", "load_a", "first"),
+    [
+        ("negative_break_discharge_a", 120.0, NEGATIVE),
+        ("positive_break_discharge_a", 120.0, POSITIVE),
+        ("negative_break_charge_a", -120.0, NEGATIVE),
+        ("positive_break_charge_a", -120.0, POSITIVE),
+    ],
+)
+def test_the_contactor_that_may_break_this_direction_opens_first(capable: str, load_a: float, first: str) -> None:
+    bus = Bus(**{**breaking(100.0), capable: 500.0})
+    ask_now(bus, load_a)
+    other = NEGATIVE if first == POSITIVE else POSITIVE
+    assert (bus.driven[first], bus.driven[other]) == (False, True)
+    bus.step(4)
+    assert bus.driven == OPEN
+    bus.until("fault")
+
+
+def test_a_first_contactor_that_sticks_does_not_keep_the_other_one_closed() -> None:
+    bus = Bus(**{**breaking(100.0), "negative_break_discharge_a": 500.0})
+    bus.welded = set()
+    ask_now(bus, 120.0)
+    bus.welded = {NEGATIVE}
+    bus.step(12)
+    assert bus.driven == OPEN
 
 
 @pytest.mark.verifies("SR-127", "SR-143")

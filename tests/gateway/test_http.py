@@ -164,7 +164,7 @@ def test_a_fault_is_injected_seen_and_explained(client: TestClient) -> None:
         ({}, "command is missing"),
         ({"command": 7}, "unknown command '7'"),
         ({"command": "connect", "speed": 1}, "speed is not known here"),
-        ({"command": "connect", "fault": "crash"}, "fault goes with inject only"),
+        ({"command": "connect", "fault": "crash"}, "fault goes with inject and release only"),
         ({"command": "connect", "value": 1.0}, "takes no value"),
         ({"command": "derate_charge"}, "value is missing"),
         ({"command": "derate_charge", "value": 2.0}, "allowed: 0 to 1"),
@@ -176,6 +176,9 @@ def test_a_fault_is_injected_seen_and_explained(client: TestClient) -> None:
         ({"command": "inject", "fault": "cell_soc", "place": 8}, "allowed: 0 to 7"),
         ({"command": "inject", "fault": "cell_soc", "place": 10**30}, "place"),
         ({"command": "inject", "fault": "x" * 1000}, "fault"),
+        ({"command": "release"}, "allowed: deep_discharge"),
+        ({"command": "release", "fault": "crash"}, "allowed: deep_discharge"),
+        ({"command": "release", "fault": "deep_discharge", "place": 3}, "takes a fault only"),
         ({"command": "x" * 30000}, "unknown command"),
     ],
 )

@@ -48,7 +48,10 @@ SCALARS: dict[str, float] = {
     "precharge_tries": 3,
     "contactor_close_s": 0.1,
     "contactor_open_s": 0.1,
-    "contactor_break_a": 400.0,
+    "positive_break_charge_a": 400.0,
+    "positive_break_discharge_a": 400.0,
+    "negative_break_charge_a": 400.0,
+    "negative_break_discharge_a": 400.0,
     "has_pyrofuse": 1,
     "bus_dead_v": 5.0,
     "balance_board_max_c": 85.0,
@@ -121,6 +124,11 @@ GOOD_CHANNELS = {
     "monitor_sequence_errors": 0.0,
     "pyrofuse_intact": 1.0,
 }
+
+
+def breaking(amperes: float) -> dict[str, float]:
+    """Scalars of contactors that may break so much, both of them and in both directions."""
+    return {f"{name}_break_{way}_a": amperes for name in ("positive", "negative") for way in ("charge", "discharge")}
 
 
 def limits_of(kind: str, items: int, fitted: bool = True) -> Any:

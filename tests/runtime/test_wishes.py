@@ -12,6 +12,7 @@ from helpers.control import small_parameters, small_size
 from ionward.image import exchange as ex
 from ionward.image.inputs import new_command
 from ionward.image.layout import Image, new_image
+from ionward.image.parameters import FAULTP
 from ionward.image.signals import FAULT, LEVEL_CRITICAL, LEVEL_FAULT, LEVEL_NONE
 from ionward.runtime.wishes import OverrunBudget, Wishes
 
@@ -19,8 +20,11 @@ from ionward.runtime.wishes import OverrunBudget, Wishes
 class Desk:
     """Wishes with everything around them."""
 
-    def __init__(self, **parameters: float) -> None:
-        self.wishes = Wishes(small_parameters(8, **parameters))
+    def __init__(self, lock: int = -1, **numbers: float) -> None:
+        """`lock`: the fault that only a service action releases."""
+        parameters = small_parameters(8, **numbers)
+        parameters.faults[FAULTP.service, lock if lock >= 0 else slice(0, 0)] = 1.0
+        self.wishes = Wishes(parameters)
         self.image: Image = new_image(small_size(8))
         self.image.scalars["tick"] = 1
         self.command = new_command()
@@ -155,3 +159,33 @@ def test_overruns_count_for_ten_seconds() -> None:
     assert budget.share(2.0, 60) > 1.0
     assert budget.share(11.5, 60) == pytest.approx(0.6875)
     assert budget.share(13.0, 60) == 0.0
+
+
+def test_a_lock_is_released_by_its_service_action_and_by_nothing_else() -> None:
+    desk = Desk(lock=0)
+    desk.latch(LEVEL_NONE)
+    assert desk.give(ex.COMMAND_ACKNOWLEDGE) == ex.REFUSED_LOCK
+    assert desk.command["acknowledge_count"][0] == 0
+    assert desk.give(ex.COMMAND_RELEASE, 0.0) == ex.REFUSED_NOT
+    assert (desk.command["release_fault"][0], desk.command["release_count"][0]) == (0, 1)
+
+
+def test_what_is_no_lock_is_not_released() -> None:
+    desk = Desk(lock=1)
+    desk.latch(LEVEL_NONE)
+    for fault in (0.0, 1.0, -1.0, 1e6, math.nan):
+        assert desk.give(ex.COMMAND_RELEASE, fault) == ex.REFUSED_NO_LOCK
+    assert desk.command["release_count"][0] == 0
+
+
+def test_a_lock_whose_cause_stands_is_not_released() -> None:
+    desk = Desk(lock=0)
+    desk.latch(LEVEL_CRITICAL)
+    assert desk.give(ex.COMMAND_RELEASE, 0.0) == ex.REFUSED_ACTIVE
+
+
+def test_a_refused_state_is_acknowledged() -> None:
+    desk = Desk()
+    desk.command["state_refused"] = 1
+    assert desk.give(ex.COMMAND_ACKNOWLEDGE) == ex.REFUSED_NOT
+    assert desk.command["state_refused"][0] == 0

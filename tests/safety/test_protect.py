@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from helpers.kernel import Kernel
+from helpers.packs import breaking
 from ionward.image.faults import BY_ID, FAULT_ID, FAULTS
 from ionward.image.faults_derived import DERIVED
 from ionward.image.faults_points import _POINTS
@@ -313,7 +314,7 @@ def test_a_wish_withdrawn_right_after_the_last_precharge_try_does_not_hide_it() 
 @pytest.mark.verifies("SR-129")
 @pytest.mark.parametrize("fitted", [0, 1])
 def test_only_a_pyrofuse_that_is_there_is_fired(fitted: int) -> None:
-    k = Kernel(contactor_break_a=100.0, has_pyrofuse=fitted)
+    k = Kernel(**breaking(100.0), has_pyrofuse=fitted)
     k.current(-120.0)
     k.run(0.85)
     assert (k.level("current_while_open"), k.s["pyrofuse_fire"]) == (LEVEL_CRITICAL, fitted)
@@ -332,7 +333,7 @@ def test_a_command_withdrawn_in_time_is_no_fault() -> None:
 
 @pytest.mark.verifies("SR-026", "SR-129")
 def test_welded_contactors_that_carry_too_much_call_for_the_pyrofuse() -> None:
-    k = Kernel(contactor_break_a=100.0)
+    k = Kernel(**breaking(100.0))
     k.current(-120.0)
     k.run(0.45)
     assert (k.level("current_while_open"), k.s["pyrofuse_fire"]) == (LEVEL_FAULT, 0)
@@ -601,7 +602,7 @@ def test_the_pyrofuse_is_wished_for_only_above_what_contactors_break(
 
 @pytest.mark.verifies("SR-129")
 def test_the_pyrofuse_never_fires_by_current_alone_or_on_a_single_sample() -> None:
-    k = Kernel(contactor_break_a=100.0)
+    k = Kernel(**breaking(100.0))
     k.close()
     k.current(-140.0)
     k.run(1.0)

@@ -100,7 +100,7 @@ def test_contacts_take_their_time_to_close_and_to_open(contactor: int) -> None:
 
 def test_a_contact_that_must_break_too_much_arcs_until_the_current_falls() -> None:
     plant = with_profile(precharged(whole_plant()), (0.0, -60.0), (2.0, -1.0))
-    plant.settings[SET.break_a] = 20.0
+    plant.contactors[[KON.break_charge_a, KON.break_discharge_a]] = 20.0
     plant.settings[SET.load_obeys] = 0.0
     live(plant, 1.0)
     plant.outputs[OUT.main_positive] = 0.0

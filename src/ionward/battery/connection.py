@@ -9,6 +9,16 @@ from pydantic import Field
 from ionward.battery.part import Count, NotNegative, Positive, SystemPart
 
 
+class OtherContactor(SystemPart):
+    """What is different in the negative main contactor: `[contactors.negative]`. The rest is as in `[contactors]`."""
+
+    close_time_s: Annotated[NotNegative | None, Field(description="Typical time to close, as the twin behaves")] = None
+    open_time_s: Annotated[NotNegative | None, Field(description="Typical time to open, as the twin behaves")] = None
+    break_current_a: Annotated[Positive | None, Field(description="Current that it may break")] = None
+    break_charge_a: Annotated[Positive | None, Field(description="… where it breaks charge current otherwise")] = None
+    break_discharge_a: Annotated[Positive | None, Field(description="… where it breaks discharge otherwise")] = None
+
+
 class Contactors(SystemPart):
     """Main contactors of the pack: `[contactors]`."""
 
@@ -18,9 +28,28 @@ class Contactors(SystemPart):
     close_timeout_s: Annotated[Positive, Field(description="The feedback must follow within this when closing")] = 0.2
     open_timeout_s: Annotated[Positive, Field(description="The feedback must follow within this when opening")] = 0.1
     break_current_a: Annotated[Positive, Field(description="Current that a contactor may break")]
+    break_charge_a: Annotated[
+        Positive | None, Field(description="Charge current that it may break, where its arc chutes have a direction")
+    ] = None
+    break_discharge_a: Annotated[
+        Positive | None, Field(description="Discharge current that it may break, where they have a direction")
+    ] = None
+    negative: Annotated[
+        OtherContactor | None, Field(description="The negative contactor, where it is of another kind (fast drop-out)")
+    ] = None
     open_wait_s: Annotated[
         NotNegative, Field(description="An opening in order waits so long at most for the current to fall")
     ] = 1.0
+
+    def breaks_a(self, negative: bool, charge: bool) -> float:
+        """Current that the positive or the negative contactor may break in one direction."""
+        own = self.negative if negative else None
+        name = "break_charge_a" if charge else "break_discharge_a"
+        if own is not None:
+            found = getattr(own, name) or own.break_current_a
+            if found is not None:
+                return float(found)
+        return float(getattr(self, name) or self.break_current_a)
 
 
 class Precharge(SystemPart):

@@ -15,6 +15,7 @@ from ionward.image.parameters import MEASURE, Parameters
 from ionward.image.signals import (
     BAD,
     HELD,
+    HOLD_BREAK,
     HOLD_FAULT,
     MEASURED,
     STATE_FAULT,
@@ -33,9 +34,11 @@ STEPS = (
     "open positive",
     "open negative",
     "prove",
+    "hold",
+    "open first",
 )
 (STEP_NONE, STEP_NEGATIVE, STEP_PROBE, STEP_CHARGE, STEP_POSITIVE, STEP_RELEASE, STEP_WAIT, STEP_OPEN_POSITIVE,
- STEP_OPEN_NEGATIVE, STEP_PROVE) = range(len(STEPS))  # fmt: skip
+ STEP_OPEN_NEGATIVE, STEP_PROVE, STEP_HOLD, STEP_OPEN_FIRST) = range(len(STEPS))  # fmt: skip
 
 # A contact's feedback, and what the tap across it says.
 UNKNOWN, OPEN, CLOSED = -1.0, 0.0, 1.0
@@ -173,6 +176,40 @@ def matches(p: Any, m: Array) -> bool:
     """The bus stands at the pack's voltage."""
     difference_v = abs(m[SEQ.pack_v] - m[SEQ.bus_v])
     return bool(difference_v <= p["precharge_done_v"])
+
+
+@njit
+def may_break(p: Any, s: Any, contact: int) -> bool:
+    """The positive (0) or the negative (1) contactor may break the current that flows; an unknown one is not held."""
+    current_a = s["current_a"]
+    if current_a > 0.0:
+        limit_a = p["positive_break_charge_a"] if contact == 0 else p["negative_break_charge_a"]
+    else:
+        limit_a = p["positive_break_discharge_a"] if contact == 0 else p["negative_break_discharge_a"]
+    return not abs(current_a) > limit_a
+
+
+@njit
+def open_now(p: Any, s: Any, m: Array, after: int, why: int) -> None:
+    """Open at once what may be opened; a current that neither contactor may break is left to fuse and pyrofuse."""
+    positive, negative = may_break(p, s, 0), may_break(p, s, 1)
+    through = s["main_negative_close"] == 1 and s["main_positive_close"] == 1
+    if (positive and negative) or not through:
+        open_all(s, m, after, why)
+        return
+    m[SEQ.after], m[SEQ.why] = after, why
+    if positive or negative:
+        open_first(s, m, positive)
+    else:
+        drive(s, 1, 1, 0)
+        go(s, m, STATE_OPENING, STEP_HOLD, HOLD_BREAK)
+
+
+@njit
+def open_first(s: Any, m: Array, positive: bool) -> None:
+    """Open the one contactor that may break the current; the other one follows without any."""
+    drive(s, 0 if positive else 1, 1 if positive else 0, 0)
+    go(s, m, STATE_OPENING, STEP_OPEN_FIRST, int(m[SEQ.why]))
 
 
 @njit

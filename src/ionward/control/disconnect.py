@@ -10,7 +10,9 @@ from ionward.control.contactors import (
     CLOSED,
     OPEN,
     SEQ,
+    STEP_HOLD,
     STEP_NONE,
+    STEP_OPEN_FIRST,
     STEP_OPEN_NEGATIVE,
     STEP_OPEN_POSITIVE,
     STEP_PROVE,
@@ -20,10 +22,12 @@ from ionward.control.contactors import (
     go,
     go_fault,
     matches,
+    may_break,
+    open_all,
+    open_now,
 )
 from ionward.image.inputs import Array
 from ionward.image.signals import (
-    HOLD_BREAK,
     HOLD_FAULT,
     HOLD_LATCHED,
     HOLD_NONE,
@@ -52,18 +56,27 @@ PROOF_S = 5.0
 def opening(p: Any, s: Any, m: Array, command: Any) -> None:
     """Open in order: the current falls, or the wait is over; positive; negative; proof.
 
-    A current above what a contactor may break is left to the fuse for a while longer; then there is nothing better
-    than to open. An unknown current is not waited for.
+    A current that neither contactor may break is left to the fuse for a while (`hold`); then there is nothing better
+    than to open. Where only one of them may break it, that one opens first. An unknown current is not waited for.
     """
     step = m[SEQ.step]
     if step == STEP_WAIT:
         small_a = max(SMALL_SHARE * p["discharge_current_max_a"], 3.0 * p["current_noise_a"])
-        current_a, over = abs(s["current_a"]), not elapsed_s(s, m) < p["open_wait_s"]
-        if over and current_a > p["contactor_break_a"] and elapsed_s(s, m) < p["open_wait_s"] + FUSE_WINDOW_S:
-            s["state_reason"] = HOLD_BREAK
-        elif over or current_a <= small_a:
+        over = not elapsed_s(s, m) < p["open_wait_s"]
+        if abs(s["current_a"]) <= small_a or (over and may_break(p, s, 0)):
             drive(s, 0, 1, 0)
             go(s, m, STATE_OPENING, STEP_OPEN_POSITIVE, int(m[SEQ.why]))
+        elif over:
+            open_now(p, s, m, int(m[SEQ.after]), int(m[SEQ.why]))
+    elif step == STEP_HOLD:
+        if may_break(p, s, 0) or may_break(p, s, 1):
+            open_now(p, s, m, int(m[SEQ.after]), int(m[SEQ.why]))
+        elif not elapsed_s(s, m) < FUSE_WINDOW_S:
+            open_all(s, m, int(m[SEQ.after]), int(m[SEQ.why]))
+    elif step == STEP_OPEN_FIRST:
+        contact = m[SEQ.positive] if s["main_positive_close"] == 0 else m[SEQ.negative]
+        if contact == OPEN or not elapsed_s(s, m) < p["contactor_open_s"]:
+            open_all(s, m, int(m[SEQ.after]), int(m[SEQ.why]))
     elif step == STEP_OPEN_POSITIVE:
         if m[SEQ.positive] == OPEN or not elapsed_s(s, m) < p["contactor_open_s"]:
             drive(s, 0, 0, 0)

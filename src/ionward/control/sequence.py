@@ -10,7 +10,9 @@ Connecting closes the negative main contactor, looks whether the bus stays dead 
 now), charges the bus over the precharge resistor, closes the positive main contactor on a bus that stands at the
 pack's voltage, and lets the precharge contactor go. A bus that is live and matches needs no precharge; a live one that
 does not match is waited for. Opening in order waits for the current to fall, then opens positive before negative;
-when protection wants it now, all open in the same tick. Protection's request is obeyed in every state.
+when protection wants it now, all open in the same tick. A current is broken only by a contactor that may break it in
+its direction; one that neither may break is left to fuse and pyrofuse for a while. Protection's request is obeyed in
+every state.
 
 A pack that does not switch its own contactors is observed: `connected` then means that its measurements are good.
 """
@@ -23,15 +25,17 @@ from ionward._compile import njit
 from ionward.control.connect import closing, precharge, standby
 from ionward.control.contactors import (
     SEQ,
+    STEP_HOLD,
     STEP_NONE,
+    STEP_OPEN_FIRST,
     SequenceMemory,
     drive,
     go,
     go_fault,
     is_driven,
     new_sequence_memory,
-    open_all,
     open_in_order,
+    open_now,
     sense,
     watch_resistor,
 )
@@ -72,7 +76,7 @@ def sequence(parameters: Parameters, command: Any, image: Image, memory: Sequenc
         _observe(s, m)
         return
     if s["open_request"] != OPEN_NONE:
-        _obey(s, m, command[0])
+        _obey(p, s, m, command[0])
     state = s["state"]
     if state == STATE_STANDBY:
         standby(p, s, m, command[0])
@@ -94,7 +98,7 @@ def sequence(parameters: Parameters, command: Any, image: Image, memory: Sequenc
 
 
 @njit
-def _obey(s: Any, m: Array, command: Any) -> None:
+def _obey(p: Any, s: Any, m: Array, command: Any) -> None:
     """Protection asks for opening: in order, or (whatever else the request says) now."""
     state = s["state"]
     if state == STATE_FAULT:
@@ -105,7 +109,8 @@ def _obey(s: Any, m: Array, command: Any) -> None:
         else:
             go_fault(s, m, command, HOLD_FAULT)
     elif s["open_request"] != OPEN_IN_ORDER:
-        open_all(s, m, STATE_FAULT, HOLD_FAULT)
+        if not (state == STATE_OPENING and (m[SEQ.step] == STEP_HOLD or m[SEQ.step] == STEP_OPEN_FIRST)):
+            open_now(p, s, m, STATE_FAULT, HOLD_FAULT)
     elif state == STATE_OPENING:
         _end_in_fault(m)
     else:

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from ionward.gateway import api_models as m
 from ionward.gateway.api_answers import Problem
 from ionward.gateway.provider import Provider
-from ionward.runtime.live_commands import command_problem
+from ionward.runtime.live_commands import RELEASE, command_problem, release_value
 
 INJECT = "inject"
 
@@ -40,7 +40,8 @@ def command_routes(provider: Provider) -> APIRouter:
         if body.command == INJECT:
             answer = await provider.live.inject_async(body.fault, body.place, body.value, body.end)
         else:
-            answer = await provider.live.command_async(body.command, body.value)
+            value = release_value(body.fault) if body.command == RELEASE else body.value
+            answer = await provider.live.command_async(body.command, value)
         accepted, reason = answer
         return JSONResponse({"accepted": accepted, "reason": reason})
 
@@ -53,7 +54,12 @@ def malformed(body: m.CommandBody) -> str | None:
         if body.fault is None and (body.place is not None or body.value is not None):
             return "inject: fault is missing; name one of the catalogue (GET /api/v1/faults)"
         return None
+    if body.command == RELEASE:
+        if body.place is not None or body.value is not None or body.end:
+            return "release: takes a fault only; leave place, value and end out"
+        return command_problem(body.command, release_value(body.fault))
     extra = [name for name in ("fault", "place") if getattr(body, name) is not None] + ["end"] * body.end
     if extra:
-        return f"{body.command}: {extra[0]} goes with inject only; leave it out"
+        only = "inject and release" if extra[0] == "fault" else "inject"
+        return f"{body.command}: {extra[0]} goes with {only} only; leave it out"
     return command_problem(body.command, body.value)

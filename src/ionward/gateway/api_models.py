@@ -214,7 +214,10 @@ class Profiles(Answer):
 
 
 class CommandBody(BaseModel):
-    """A command. `fault`, `place`, `value` and `end` go with `inject`; `value` also with the derating commands."""
+    """A command. `fault`, `place`, `value` and `end` go with `inject`; `value` also with the derating commands.
+
+    `release` is the service action on a lock (`fault`), for whoever has examined what locked the pack.
+    """
 
     model_config = ConfigDict(
         extra="forbid",
@@ -225,6 +228,7 @@ class CommandBody(BaseModel):
                 {"command": "inject", "fault": "cell_internal_short", "place": 17},
                 {"command": "inject", "fault": "sensor_offset", "place": "cell_voltage 3", "value": 0.05},
                 {"command": "inject", "end": True},
+                {"command": "release", "fault": "deep_discharge"},
             ]
         },
     )

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ionward.battery.problems import did_you_mean
 from ionward.image import exchange as ex
+from ionward.image.faults import FAULT_ID, FAULTS
 from ionward.image.layout import Size
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 Words = npt.NDArray[np.float64]
 Place = int | str | None
 
+RELEASE = "release"
+LOCKS = tuple(fault.id for fault in FAULTS if fault.service)
 WITH_VALUE = ("derate_charge", "derate_discharge")
 PLACE_NONE, PLACE_NUMBER, PLACE_TEXT = range(3)
 PLACE_BYTES = 64
@@ -34,9 +37,17 @@ def command_problem(name: str, value: float | None) -> str | None:
             return f"{name}: value is missing; give the part of the limit that is left, 0 to 1"
         if not (math.isfinite(value) and 0.0 <= value <= 1.0):
             return f"{name}: value {value:g} is impossible; allowed: 0 to 1"
+    elif name == RELEASE:
+        if value is None or not 0 <= value < len(FAULTS) or not FAULTS[int(value)].service:
+            return f"{name}: fault is missing or no lock; allowed: {', '.join(LOCKS)}"
     elif value is not None:
         return f"{name}: takes no value; leave it out"
     return None
+
+
+def release_value(fault: str | None) -> float:
+    """The value of a release command for a fault by its id; -1 for none."""
+    return float(getattr(FAULT_ID, fault)) if fault in LOCKS else -1.0
 
 
 def command_message(time_s: float, name: str, value: float | None) -> Words:

@@ -281,12 +281,15 @@ def opening_fault(faults: Array, before: int, counting: int) -> int:
 
 @njit
 def wish_pyrofuse(parameters: Parameters, image: Image, state: Any, critical: bool) -> None:
-    """The pyrofuse is wished for while a critical fault stands and contactors could not break the current.
+    """The pyrofuse is wished for while a critical fault stands and neither contactor could break the current.
 
     A current that is held, or on which two sensors disagree, never fires it. A pack without one is never asked to.
     """
     s, fitted = image.scalars[0], parameters.scalars[0]["has_pyrofuse"] > 0
-    current, break_a = s["current_a"], parameters.scalars[0]["contactor_break_a"]
+    current, p = s["current_a"], parameters.scalars[0]
+    break_a = max(p["positive_break_charge_a"], p["negative_break_charge_a"])
+    if current < 0.0:
+        break_a = max(p["positive_break_discharge_a"], p["negative_break_discharge_a"])
     if not (abs(current) > break_a and s["current_quality"] == GOOD):
         state["above_break"] = 0
     elif state["current_is_new"] == 1:

@@ -23,6 +23,7 @@ from ionward.twin.rows import (
     COOLING_LIQUID,
     COOLING_NONE,
     KON,
+    MAIN_NEGATIVE,
     MOD,
     OUT,
     SENSE,
@@ -103,8 +104,15 @@ def build_plant(
     contactors[[KON.contact_c, KON.joint_c]] = ambient_c
     modules = np.zeros((len(MOD), size.modules))
     modules[MOD.board_c] = ambient_c if start.temperature_c is None else start.temperature_c
-    contactors[KON.close_s] = system.contactors.close_time_s
-    contactors[KON.open_s] = system.contactors.open_time_s
+    described, other = system.contactors, system.contactors.negative
+    contactors[KON.close_s], contactors[KON.open_s] = described.close_time_s, described.open_time_s
+    if other is not None and other.close_time_s is not None:
+        contactors[KON.close_s, MAIN_NEGATIVE] = other.close_time_s
+    if other is not None and other.open_time_s is not None:
+        contactors[KON.open_s, MAIN_NEGATIVE] = other.open_time_s
+    for row, charge in ((KON.break_charge_a, True), (KON.break_discharge_a, False)):
+        contactors[row] = described.breaks_a(negative=False, charge=charge)
+        contactors[row, MAIN_NEGATIVE] = described.breaks_a(negative=True, charge=charge)
     if not system.contactors.fitted:
         contactors[KON.closed, :2] = 1.0
     fuse_curve = np.ascontiguousarray(np.array(system.fuse.curve, dtype=np.float64).T)
@@ -174,7 +182,6 @@ def _settings(system: System) -> Array:
         "busbar_ohm": topology.busbar_resistance_ohm * topology.series,
         "contactor_ohm": CONTACTOR_OHM,
         "precharge_ohm": system.precharge.resistance_ohm,
-        "break_a": system.contactors.break_current_a,
         "weld_a": WELD_FACTOR * system.contactors.break_current_a,
         "capacitance_f": system.dc_link.capacitance_f,
         "bleed_down_ohm": system.dc_link.discharge_ohm,

@@ -31,7 +31,7 @@ def switch(contactors: Array, settings: Array, state: Array, outputs: Array) -> 
     contactors[KON.wanted, PRECHARGE] = outputs[OUT.precharge]
     if outputs[OUT.pyrofuse] > 0.0 and settings[SET.has_pyrofuse] > 0.0:
         state[STATE.pyrofuse_fired] = 1.0
-    amperes = abs(state[STATE.current_a])
+    amperes = state[STATE.current_a]
     for k in range(3):
         wanted = contactors[KON.wanted, k]
         if settings[SET.has_contactors] == 0.0:
@@ -47,7 +47,8 @@ def switch(contactors: Array, settings: Array, state: Array, outputs: Array) -> 
             contactors[KON.changing_s, k] = waited
             needed = contactors[KON.close_s, k] if wanted > 0.0 else contactors[KON.open_s, k]
             if waited >= needed - 1e-9 and not (wanted > 0.0 and contactors[KON.stuck, k] > 0.0):
-                if wanted == 0.0 and amperes > settings[SET.break_a]:
+                breaks = contactors[KON.break_charge_a if amperes > 0.0 else KON.break_discharge_a, k]
+                if wanted == 0.0 and abs(amperes) > breaks:
                     # The arc goes on until the current has fallen to what the contact can break.
                     if waited - settings[SET.dt_s] < needed - 1e-9:
                         contactors[KON.breaks, k] += 1.0
