@@ -17,6 +17,11 @@ from ionward.image.scalars import scalars
 LEVEL_NAMES = ("info", "warning", "fault", "critical")
 MAY_BE_OFF = ("info", "warning")
 ABSENT = FaultChange()
+SHEET_LIMITS = {key for key, *_ in (*UPPER_WALLS, *LOWER_WALLS)}
+YES_NO = 0.5
+# A threshold that opens contactors may stand at so many times the catalogue's (half as low where values below are bad),
+# and a budget be so many times as long.
+FURTHEST, WIDEST = 2.0, 10.0
 
 Ladder = tuple[Level | None, Level | None, Level | None, Level | None]
 
@@ -92,6 +97,7 @@ def fault_problems(system: System) -> Iterator[Problem]:
             continue
         for name in change.model_fields_set & set(LEVEL_NAMES):
             yield from _change_problems(fault, name, getattr(change, name), system, limits)
+        yield from _budget_problems(fault, change)
         yield from _order_problems(fault, _ladder(fault, limits, change), change)
 
 
@@ -107,7 +113,7 @@ def _change_problems(fault: Fault, name: str, change: object, system: System, li
         return
     if catalogue is None and change.set is None:
         yield Problem(f"{path}.set", None, "is missing, and the catalogue has no such level", "write it")
-    of_sheet = fault.relative_to in {key for key, *_ in (*UPPER_WALLS, *LOWER_WALLS)}
+    of_sheet = fault.relative_to in SHEET_LIMITS
     wall = _absolute(catalogue, fault, _walls(system, limits)) if of_sheet else None
     sign = 1.0 if fault.direction == "above" else -1.0
     if wall is not None and change.set is not None and sign * change.set > sign * wall.set + 1e-9 * abs(wall.set):
@@ -116,6 +122,7 @@ def _change_problems(fault: Fault, name: str, change: object, system: System, li
             f"allowed: {wall.set:g} or {'less' if sign > 0 else 'more'}",
             (f"{path}.set", "system.cell", "topology.cells_in_parallel"),
         )  # fmt: skip
+    yield from _disarming_problems(fault, name, change, system, limits)
     period_s = sample_period_s(fault, system)
     samples = change.delay_samples or (catalogue.delay_samples if catalogue else 1)
     if change.delay_s is not None and change.delay_s < (samples - 1) * period_s - 1e-9:
@@ -123,6 +130,40 @@ def _change_problems(fault: Fault, name: str, change: object, system: System, li
             f"{path}.delay_s", change.delay_s, f"{samples} samples of {period_s:g} s take longer",
             f"allowed: {(samples - 1) * period_s:g} or more, or fewer delay_samples",
         )  # fmt: skip
+
+
+def _disarming_problems(fault: Fault, name: str, change: LevelChange, system: System, limits: Any) -> Iterator[Problem]:
+    """Changes with which a level that opens contactors would no longer protect: out of reach, or too late."""
+    path, catalogue = f"faults.{fault.id}.{name}", _absolute(getattr(fault, name), fault, limits)
+    if name in MAY_BE_OFF or catalogue is None or not system.contactors.fitted:
+        return
+    if change.set is not None and catalogue.set == catalogue.clear == YES_NO and change.set != YES_NO:
+        yield Problem(f"{path}.set", change.set, "this fault is either there or not, and has no threshold to move",
+                      "leave it out")  # fmt: skip
+    elif change.set is not None and fault.relative_to not in SHEET_LIMITS:
+        above = fault.direction == "above"
+        furthest = catalogue.set + (FURTHEST - 1.0) * abs(catalogue.set) * (1.0 if above else -0.5)
+        if (change.set > furthest if above else change.set < furthest) and catalogue.set != 0.0:
+            yield Problem(f"{path}.set", change.set, "is so far out that nothing would be protected",
+                          f"allowed: {furthest:g} or {'less' if above else 'more'} (the catalogue says "
+                          f"{catalogue.set:g})")  # fmt: skip
+    if change.delay_s is None and change.delay_samples is None:
+        return
+    level = _changed(catalogue, change)
+    budget_s, release_s = ftti_s(fault, system), system.contactors.open_time_s
+    needed_s = decision_time_s(level, sample_period_s(fault, system)) + release_s if level is not None else 0.0
+    if needed_s > budget_s + 1e-9:
+        yield Problem(f"{path}.{'delay_s' if change.delay_s is not None else 'delay_samples'}",
+                      change.delay_s if change.delay_s is not None else change.delay_samples,
+                      f"opening takes {needed_s:g} s with it, longer than the budget of {budget_s:g} s",
+                      f"allowed: what keeps it within faults.{fault.id}.ftti_s")  # fmt: skip
+
+
+def _budget_problems(fault: Fault, change: FaultChange) -> Iterator[Problem]:
+    """A budget may be widened for slower cells and sensors, not done away with."""
+    if change.ftti_s is not None and change.ftti_s > WIDEST * fault.ftti_s:
+        yield Problem(f"faults.{fault.id}.ftti_s", change.ftti_s, "is no budget any more",
+                      f"allowed: {WIDEST * fault.ftti_s:g} or less (the catalogue says {fault.ftti_s:g})")  # fmt: skip
 
 
 def _walls(system: System, limits: Any) -> Any:
