@@ -12,6 +12,7 @@ from helpers.examples import NAMES, changed, example
 from ionward.battery.defaults import merge, profile_defaults
 from ionward.battery.library import load_cell
 from ionward.battery.reference import configuration_reference, default_text, keys
+from ionward.battery.sensors import SENSOR_NAMES
 from ionward.battery.system import System, load_system
 from ionward.battery.topology import PROFILES
 from ionward.errors import UserError
@@ -47,6 +48,24 @@ def test_writing_the_table_of_a_sensor_fits_it(tmp_path: Path) -> None:
     assert not load_system(without).sensors.current_redundant.fitted
     off = changed(tmp_path, ("[sensors.current_redundant]", "[sensors.current_redundant]\nfitted = false"))
     assert not load_system(off).sensors.current_redundant.fitted
+
+
+def test_sensors_of_a_part_are_there_with_the_part(tmp_path: Path) -> None:
+    def fitted(*changes: tuple[str, str], of: str = "ev-96s") -> set[str]:
+        sensors = load_system(changed(tmp_path, *changes, of=of) if changes else example(of)).sensors
+        return {name for name in SENSOR_NAMES if getattr(sensors, name).fitted}
+
+    whole = fitted()
+    contacts = {"contactor_positive", "contactor_negative", "positive_tap", "negative_tap"}
+    assert contacts | {"balancing_board", "pyrofuse_loop", "monitor_crc", "connector_positive"} <= whole
+    assert whole - fitted(("pyrofuse = true", "pyrofuse = false")) == {"pyrofuse_loop"}
+    assert whole - fitted(("", '[balancing]\nkind = "none"')) == {"balancing_board"}
+    none = (("[contactors]", "[contactors]\nfitted = false"), ("[precharge]", "[precharge]\nfitted = false"))
+    assert whole - fitted(*none) == contacts
+    # Who writes the table has the sensor; a profile may say that it has none.
+    assert "positive_tap" in fitted(*none, ("", "[sensors.positive_tap]"))
+    assert fitted(of="home-16s") & {*contacts, "balancing_board", "monitor_crc"} == {"balancing_board", "monitor_crc"}
+    assert fitted(of="bench-cell") == {"cell_voltage", "temperature", "current"}
 
 
 def test_a_pack_without_temperature_sensors_has_none_fitted() -> None:

@@ -102,6 +102,20 @@ CASES = [
         "allowed: true, or precharge.fitted = false",
     ),
     (
+        ("pyrofuse = true", "pyrofuse = false\n\n[sensors.pyrofuse_loop]"),
+        "sensors.pyrofuse_loop.fitted: value true: there is no pyrofuse whose loop could be read; "
+        "allowed: false, or fuse.pyrofuse = true",
+    ),
+    (
+        ("", "[sensors.positive_tap]\nmaximum_v = 300.0"),
+        "sensors.positive_tap.maximum_v: value 300: the sensor cannot see the pack's limit 403.2; "
+        "allowed: 403.2 or more",
+    ),
+    (
+        ("", "[sensors.monitor_crc]\nhighest = 100"),
+        "sensors.monitor_crc.highest: value 100: is too small; allowed: 255 or more",
+    ),
+    (
         ("resistance_ohm = 50.0", "resistance_ohm = -50.0"),
         "precharge.resistance_ohm: value -50: is too small; allowed: more than 0",
     ),

@@ -111,7 +111,9 @@ def test_the_highest_cells_go_first_where_a_board_bears_no_more() -> None:
 
 
 @pytest.mark.verifies("SR-182")
-@pytest.mark.parametrize("reason", ["command", "fault", "open", "latched", "init", "precharge", "state fault"])
+@pytest.mark.parametrize(
+    "reason", ["command", "fault", "open", "latched", "hot board", "init", "precharge", "state fault"]
+)
 def test_nothing_is_bled_when_something_forbids_it_and_what_runs_stops_at_once(reason: str) -> None:
     b = Balancer(HIGH)
     assert b.run(5.0)[-1].any()
@@ -124,6 +126,8 @@ def test_nothing_is_bled_when_something_forbids_it_and_what_runs_stops_at_once(r
         s["open_request"] = OPEN_IN_ORDER
     elif reason == "latched":
         s["latched_faults"] = 1
+    elif reason == "hot board":
+        s["balance_allowed"] = 0
     else:
         s["state"] = {"init": STATE_INIT, "precharge": STATE_PRECHARGE, "state fault": STATE_FAULT}[reason]
     assert not b.run(30.0).any()

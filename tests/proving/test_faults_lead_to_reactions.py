@@ -131,6 +131,20 @@ def test_fault_leads_to_its_reaction(name, place, value, fault, level, within_s,
     assert not result.failed, [(v.text, v.found) for v in result.failed] + [e["text"] for e in result.events]
 
 
+def test_a_hot_balancing_board_ends_balancing_and_nothing_else() -> None:
+    system = small_system(balancing={"board_time_s": 30.0, "method": "voltage", "rest_s": 0.5, "rest_current_a": 5.0})
+    hot = [{"name": "board_hot", "at_s": 20.0, "place": 0, "value": 9.5}]  # 101 °C in the end: warning, no fault
+    expect = [
+        {"signal": "balancing_cells", "min": 1, "by_s": 20.0},
+        {"fault": "balancing_board_overtemperature", "level": "warning", "by_s": 90.0},
+        {"fault": "balancing_board_overtemperature", "level": "fault", "never": True},
+        {"signal": "balancing_cells", "max": 0, "from_s": 100.0, "until_s": 120.0},
+        {"signal": "true.contactors_closed", "is": 1.0, "at_s": 120.0},
+    ]
+    result = run(system, scenario(120.0, fault=hot, expect=expect, load=[], start={"soc": 0.8, "soc_spread": 0.04}))
+    assert not result.failed, [(v.text, v.found) for v in result.failed] + [e["text"] for e in result.events]
+
+
 def reached(state: str) -> float:
     """When a good connection reaches a state."""
     return next(c.time_s for c in run(small_system(), scenario(5.0)).changes if c.state == state)

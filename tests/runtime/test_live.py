@@ -490,6 +490,9 @@ def test_a_command_without_sense_is_not_sent(live: Live, name: str, value: float
         ("crash", 1, None, "leave it out"),
         ("crash", None, 1.0, "takes no value"),
         ("contactor_welded", "middle", None, "allowed: main_positive"),
+        ("contactor_hot", "precharge", None, "allowed: main_positive, main_negative"),
+        ("connector_hot", "main_positive", None, "allowed: positive, negative"),
+        ("afe_crc", 1, 1.5, "allowed: 0 to 1 (1)"),
         ("sensor_stuck", "cell_voltage 9", 1.0, "'cell_voltage 0' to 'cell_voltage 7'"),
         ("sensor_stuck", "nose", 1.0, "no sensor"),
         ("sensor_lost", "ambient", None, "not fitted"),
@@ -518,6 +521,11 @@ def test_an_injection_without_sense_is_not_sent(
         ("sensor_lost", "main_positive", None),
         ("sensor_lost", "current_redundant", None),
         ("contactor_slow", "precharge", None),
+        ("contactor_hot", "main_negative", None),
+        ("connector_hot", "positive", 5.0),
+        ("afe_crc", "1", 1.0),
+        ("sensor_offset", "positive_tap", 2.0),
+        ("sensor_lost", "monitor_redundancy", None),
     ],
 )
 def test_what_the_catalogue_allows_is_allowed(live: Live, fault: str, place: str, value: float | None) -> None:
