@@ -65,9 +65,13 @@ def test_the_asil_is_that_of_the_standards_table() -> None:
 
 def test_the_ftti_of_a_goal_is_the_shortest_of_its_faults() -> None:
     assert goal_ftti_s(CASE, "SG-06") == (0.1, "crash")
-    shortest = min(f.ftti_s for f in FAULTS if f.id in ("cell_undervoltage", "cell_voltage_spread"))
-    assert goal_ftti_s(CASE, "SG-02") is not None
-    assert goal_ftti_s(CASE, "SG-02")[0] <= shortest  # type: ignore[index]
+    assert goal_ftti_s(CASE, "SG-02") == (2, "cell_undervoltage")
+    assert goal_ftti_s(CASE, "SG-04") == (0.1, "short_circuit")
+
+
+def test_opening_serves_every_goal_but_that_of_keeping_the_power() -> None:
+    without = [g.id for g in CASE.goals if goal_ftti_s(CASE, g.id) is None]
+    assert without == ["SG-09"]
 
 
 def test_planned_faults_are_goals_of_nothing_yet() -> None:

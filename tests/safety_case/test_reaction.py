@@ -24,8 +24,10 @@ def test_answers_of_the_ev_example_by_hand() -> None:
     # Cells every 20 ms, at most 50 V/s: a jump is believed with its third sample. Then the wait for the first sample
     # and two samples in a row; two cycles of 10 ms; contacts of 10 ms.
     assert rows["cell_overvoltage", "critical"].total_s == pytest.approx(0.04 + (0.02 + 0.02) + 0.02 + 0.01)
-    # In order: one second of waiting for the current, two contacts one after the other.
-    assert rows["cell_overvoltage", "fault"].total_s == pytest.approx(0.04 + (0.02 + 0.05) + 0.02 + 1.0 + 0.02)
+    # In order: a tick to begin, one second of waiting for the current, two contacts one after the other, each of which
+    # is awaited by its feedback.
+    in_order_s = 0.01 + 1.0 + 2 * (0.01 + 0.02)
+    assert rows["cell_overvoltage", "fault"].total_s == pytest.approx(0.04 + (0.02 + 0.05) + 0.02 + in_order_s)
     assert rows["crash", "critical"].total_s == pytest.approx((0.01 + 0.01) + 0.02 + 0.01)
     # Lost: too old after the greatest age, which is longer than the bridging; then its own delay.
     lost = rows["cell_temperature_unknown", "fault"]
@@ -34,6 +36,9 @@ def test_answers_of_the_ev_example_by_hand() -> None:
     # A welded contact has its time to open first, and is only told: everything is commanded open already.
     welded = rows["contactor_welded", "fault"]
     assert welded.total_s == pytest.approx(0.1 + (0.01 + 0.01) + 0.02 + 0.01)
+    # No current flows past a contact that does not close: nothing is waited for.
+    assert rows["contactor_stuck_open", "fault"].open_s == pytest.approx(in_order_s - 1.0)
+    assert rows["coolant_temperature_lost", "info"].shown_s == load_pack(example("ev-96s"))[0].sensors.ambient.age_max_s
     # What opens nothing ends with its being told.
     told = rows["pack_voltage_lost", "warning"]
     assert (told.opens, told.open_s) == (False, 0.0)
@@ -67,6 +72,8 @@ def test_the_slowest_measured_case_stands_beside(tmp_path: Path) -> None:
     cases = [
         {"fault": "crash", "reacted_ms": 11.0}, {"fault": "crash", "reacted_ms": 31.0},
         {"fault": "crash", "reacted_ms": None}, {"fault": "hvil_open", "level": "fault", "reacted_ms": 50.0},
+        {"fault": "short_circuit", "level": "critical", "opens": True, "reacted_ms": 20.0, "opened_ms": 30.0},
+        {"fault": "crash_lost", "level": "warning", "opens": False, "detected_ms": 640.0, "reacted_ms": None},
     ]  # fmt: skip
     path = tmp_path / "prove.json"
     path.write_text(json.dumps({"cases": cases}))
@@ -74,6 +81,8 @@ def test_the_slowest_measured_case_stands_beside(tmp_path: Path) -> None:
     rows = {(r.fault, r.level): r for r in reactions(load_pack(example("ev-96s"))[0], measured)}
     assert rows["crash", "critical"].measured_s == pytest.approx(0.031)
     assert rows["hvil_open", "fault"].measured_s == pytest.approx(0.05)
+    assert rows["short_circuit", "critical"].measured_s == pytest.approx(0.03)
+    assert rows["crash_lost", "warning"].measured_s == pytest.approx(0.64)
     assert rows["cell_overvoltage", "fault"].measured_s is None
 
 

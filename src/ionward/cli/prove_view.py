@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
+from ionward.battery.system import System
 from ionward.image.faults import BY_ID
-from ionward.proving.prove.cases import Case
+from ionward.proving.prove.campaign import Campaign, replay
+from ionward.proving.prove.cases import Case, alike
+from ionward.proving.prove.guard_cases import GuardCase
 from ionward.proving.prove.proof import Proof, Report
 
 FAILURES_SHOWN = 60
@@ -40,37 +44,107 @@ def progress_display(console: Console, quiet: bool) -> Iterator[Report]:
 
 def print_proof(console: Console, proof: Proof, show_all: bool) -> None:
     """Failures first, then a line for each fault, then the verdict."""
-    if proof.failed and not show_all:
-        console.print(case_table("Missed or late", proof.failed[:FAILURES_SHOWN]))
-        if len(proof.failed) > FAILURES_SHOWN:
-            console.print(f"… and {len(proof.failed) - FAILURES_SHOWN} more (--all shows them)")
     if show_all:
-        console.print(case_table("All cases", sorted(proof.cases, key=lambda c: c.ok)))
-    console.print(fault_table(proof))
+        console.print(case_table("All cases", [([c.operating_point], c) for c in sorted(proof.cases, key=_is_ok)]))
+    elif proof.failed:
+        console.print(case_table("Missed or late", alike(proof.failed)))
+    if proof.cases:
+        console.print(fault_table(proof))
+    if proof.guard_cases:
+        console.print(guard_table(proof.guard_cases))
+    if proof.campaign is not None and proof.campaign.violations:
+        console.print(violation_table(proof.campaign))
+    for drive in proof.drives:
+        for event in drive.raised[:3]:
+            console.print(f"[red]false trip[/] in {drive.cycle} ({drive.sensors}) at {event['time_s']:.2f} s: "
+                          f"{event['text']}")  # fmt: skip
     for fault, why in proof.unproven():
-        console.print(f"[dim]{fault}: not injected: {why or 'its levels are switched off, or nothing is fitted'}")
-    console.print(_verdict(proof))
+        if not _is_selected(proof):
+            console.print(f"[dim]{fault}: not injected: {why or 'its levels are switched off, or nothing is fitted'}")
+    for line in _verdict(proof):
+        console.print(line)
 
 
-def _verdict(proof: Proof) -> str:
+def print_replay(console: Console, system: System, parameters: Any, which: str) -> bool:
+    """Tell a scenario of the campaign in order; True when an invariant is broken in it."""
+    violated = False
+    for time_s, words in replay(system, parameters, which):
+        violated = violated or words.startswith("VIOLATION")
+        console.print(
+            f"{time_s:10.3f} s  {words}", style="bold red" if words.startswith("VIOLATION") else "", markup=False
+        )
+    console.print("[red]An invariant is broken." if violated else "[green]Every invariant holds.")
+    return violated
+
+
+def _is_ok(case: Case) -> bool:
+    return case.ok
+
+
+def _is_selected(proof: Proof) -> bool:
+    """Only a part was asked for: what else there is, is no news."""
+    return not proof.drives
+
+
+def _verdict(proof: Proof) -> list[str]:
+    if not proof.cases and not proof.guard_cases:
+        return ["[red]Nothing was proven: no fault could be injected in this pack."]
     bad = len(proof.failed)
-    if not proof.cases:
-        return "[red]Nothing was proven: no fault could be injected in this pack."
-    if proof.ok:
-        return f"[green]{len(proof.cases)} cases, all in time ({proof.wall_s:.0f} s)."
-    return f"[red]{bad} of {len(proof.cases)} cases missed or late ({proof.wall_s:.0f} s)."
+    lines = [_line(not bad, f"{len(proof.cases)} cases of {len({c.fault for c in proof.cases})} faults",
+                   "all in time", f"{bad} missed or late")]  # fmt: skip
+    if proof.guard_cases:
+        wrong = sum(not c.ok for c in proof.guard_cases)
+        lines.append(_line(not wrong, f"{len(proof.guard_cases)} faults of control and guard", "all in time",
+                           f"{wrong} missed or late"))  # fmt: skip
+    if proof.drives:
+        hours = sum(d.simulated_s for d in proof.drives) / 3600
+        lines.append(_line(not proof.false_trips, f"{len(proof.drives)} fault-free drives, {hours:.1f} h",
+                           "nothing raised", f"{proof.false_trips} false trips"))  # fmt: skip
+    if proof.campaign is not None:
+        c = proof.campaign
+        what = f"{len(c.finished)} random scenarios of seed {c.seed}, {c.simulated_h:.2f} h, {c.ticks:,} ticks"
+        lines.append(_line(not c.violations, what, "every invariant holds", f"{len(c.violations)} violations"))
+    return [*lines, f"{'[green]proven' if proof.ok else '[red]not proven'}[/], in {proof.wall_s:.0f} s"]
 
 
-def case_table(title: str, cases: list[Case]) -> Table:
-    """One line for each case."""
+def _line(good: bool, what: str, well: str, badly: str) -> str:
+    return f"[green]✓[/] {what}: {well}" if good else f"[red]✗[/] {what}: [red]{badly}"
+
+
+def guard_table(cases: list[GuardCase]) -> Table:
+    """One line for each way to break control or guard."""
+    table = Table(title="Control and guard", title_justify="left", box=None, pad_edge=False)
+    for name in ("", "what", "told by", "told after", "open after", "budget"):
+        table.add_column(name, header_style="dim", justify="right" if name in ("told after", "open after", "budget")
+                         else "left", overflow="fold")  # fmt: skip
+    for c in sorted(cases, key=lambda c: c.ok):
+        told = c.told_by if c.ok else f"{c.told_by} [red]{c.reason}"
+        table.add_row("[green]✓" if c.ok else "[red]✗", c.name, told, ms(c.detected_ms), ms(c.opened_ms),
+                      ms(c.budget_ms))  # fmt: skip
+    return table
+
+
+def violation_table(campaign: Campaign) -> Table:
+    """One line for each broken invariant, with the command that replays it."""
+    table = Table(title="Broken invariants", title_justify="left", box=None, pad_edge=False)
+    for name in ("at", "what", "faults that it takes", "replay with"):
+        table.add_column(name, header_style="dim", overflow="fold")
+    for v in campaign.violations[:FAILURES_SHOWN]:
+        table.add_row(f"{v.time_s:.2f} s", f"[red]{v.sentence()}", "; ".join(v.words) or "none",
+                      v.command(campaign.file, campaign.seed))  # fmt: skip
+    return table
+
+
+def case_table(title: str, cases: list[tuple[list[str], Case]]) -> Table:
+    """One line for each case, with the operating points for which it stands."""
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for name in ("fault", "level", "at", "place", "told", "open", "budget"):
         table.add_column(name, header_style="dim", justify="right" if name in ("told", "open", "budget") else "left")
     table.add_column("", header_style="dim", overflow="fold")
-    for c in cases:
+    for points, c in cases:
         words = f"[green]ok[/] [dim]{c.reason}[/]" if c.ok else f"[red]{c.reason}[/]"
         table.add_row(
-            c.fault, c.level, c.operating_point.replace("_", " "), c.place, ms(c.detected_ms),
+            c.fault, c.level, ", ".join(points).replace("_", " "), c.place, ms(c.detected_ms),
             ms(c.opened_ms) if c.opens else "–", ms(c.budget_ms), words,
         )  # fmt: skip
     return table

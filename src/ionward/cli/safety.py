@@ -85,25 +85,17 @@ def reaction(
 
 
 def _show_reactions(rows: list[Reaction], measured: bool, console: Console) -> None:
-    table = Table(box=None, pad_edge=False, caption="milliseconds", caption_justify="left")
-    columns = [
-        "shown",
-        "believed",
-        "decided",
-        "passed on",
-        "open",
-        "bound",
-        "FTTI",
-        *(["measured"] if measured else []),
-    ]
-    for name in ("fault", "level", *columns, ""):
-        table.add_column(name, header_style="dim", justify="right" if name in columns else "left")
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), caption="milliseconds", caption_justify="left")
+    columns = ["decided", "open", "bound", "FTTI"]
+    if measured:
+        columns.append("measured")
+    for name in ("fault", "level", *columns, "in time"):
+        table.add_column(name, header_style="dim", justify="right" if name in columns else "left", no_wrap=True)
     for r in rows:
-        times = [r.shown_s, r.believed_s, r.decided_s, r.passed_on_s, r.open_s, r.total_s, r.budget_s]
-        shown = [f"{1000 * t:.0f}" for t in times]
+        shown = [f"{1000 * t:.0f}" for t in (r.total_s - r.open_s, r.open_s, r.total_s, r.budget_s)]
         if measured:
             shown.append("–" if r.measured_s is None else f"{1000 * r.measured_s:.0f}")
-        table.add_row(r.fault, r.level, *shown, Text("in time", "green") if r.in_time else Text("late", "bold red"))
+        table.add_row(r.fault, r.level, *shown, Text("yes") if r.in_time else Text("no", "bold red"))
     console.print(table)
     late = sum(not r.in_time for r in rows)
     if late:

@@ -16,6 +16,7 @@ from ionward.safety_case.reaction import Reaction, reactions
 from ionward.safety_case.trace import PACKAGE, Trace, find_tests, trace
 
 _TABLE = re.compile(r"^<!-- table: ([a-z0-9-]+) -->$", re.MULTILINE)
+FEW_GOALS = 3
 EXAMPLES = PACKAGE.parents[1] / "examples"
 
 
@@ -61,9 +62,9 @@ def events_ev() -> str:
     """Hazardous events of a vehicle with S, E, C and the ASIL that follows."""
     names = {h.id: h.name for h in load_case().hazards}
     return table(
-        ("id", "hazard", "situation", "S", "E", "C", "ASIL proposed", "why", "goals"),
+        ("id", "hazard", "situation", "S, E, C", "ASIL proposed", "why", "goals"),
         (
-            (_anchor(e.id), names[e.hazard], e.situation, f"S{e.severity}", f"E{e.exposure}", f"C{e.controllability}",
+            (_anchor(e.id), names[e.hazard], e.situation, f"S{e.severity}&nbsp;E{e.exposure}&nbsp;C{e.controllability}",
              f"**{e.asil}**", e.why, _links(e.goals, "goals.md"))
             for e in load_case().events if e.setting == "ev"
         ),
@@ -84,13 +85,17 @@ def events_stationary() -> str:
 
 
 def goal_ftti_s(case: Case, goal: str) -> tuple[float, str] | None:
-    """Shortest budget among the faults of the catalogue that serve a goal and open the contactors, and its fault."""
+    """Shortest budget among the faults of the catalogue that open the contactors for a goal, and its fault.
+
+    What serves most goals alike (the guard, samples that cannot be right) says nothing about one of them.
+    """
+    own = {f.id for f in case.functional if goal in f.goals and len(f.goals) <= FEW_GOALS}
     serving = [
         (fault.ftti_s, fault.id)
         for fault in FAULTS
         if (fault.fault or fault.critical)
         and (requirement := case.requirement.get(fault.requirement))
-        and goal in case.goals_of(requirement)
+        and own & set(requirement.fulfils)
     ]
     return min(serving) if serving else None
 

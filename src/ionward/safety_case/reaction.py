@@ -33,11 +33,21 @@ from ionward.image.summary import applies
 # A jump is believed with its third sample (docs/protection.md).
 REFUSED_SAMPLES = 2
 PASSING_CYCLES = 2
-# Nothing is waited for where no current can flow through the contact named, or where everything is open already.
-_NO_WAIT = {
-    "contactor_welded", "contactor_stuck_open", "current_while_open", "precharge_too_long", "precharge_failed",
-    "cycle_stopped", "enable_lost",
-}  # fmt: skip
+# In order, a contact's feedback is awaited before the next one opens, and one tick begins the opening.
+ORDER_CYCLES = 1
+# What the kernel counts or averages over ten seconds.
+_AVERAGED, AVERAGE_S = {"samples_refused", "cycle_overrun"}, 10.0
+# Everything is commanded open already, or all at once; no current can flow that would be waited for.
+_OPEN_ALREADY = {"contactor_welded", "current_while_open", "cycle_stopped", "enable_lost"}
+_AT_ONCE = {"precharge_too_long", "precharge_failed"}
+_NO_CURRENT = {"contactor_stuck_open"}
+# Judged only when the contacts have had their time to open.
+_WHILE_OPEN = {"current_while_open", "bus_live_while_open"}
+# Sensors of faults whose row does not name their channels.
+_BY_FAULT = {
+    "coolant_temperature_lost": ("coolant_inlet", "coolant_outlet", "ambient"),
+    "contactor_feedback_lost": ("contactor_feedback",),
+}
 # Sensors behind units that several channels share.
 _BY_UNIT = {"A": "current", "Ω/V": "insulation", "°C": "temperature", "K": "temperature"}
 
@@ -97,9 +107,6 @@ def _answering(fault: Fault, system: System) -> Iterator[tuple[str, Level]]:
 def _reaction(fault: Fault, name: str, level: Level, system: System, measured_s: float | None) -> Reaction:
     period_s, cycle_s, contactors = sample_period_s(fault, system), system.cycle.period_s, system.contactors
     opens = contactors.fitted and name in ("fault", "critical")
-    open_s = contactors.open_time_s
-    if name == "fault" and fault.id not in _NO_WAIT:
-        open_s = contactors.open_wait_s + 2 * contactors.open_time_s
     return Reaction(
         fault=fault.id,
         requirement=fault.requirement,
@@ -109,10 +116,19 @@ def _reaction(fault: Fault, name: str, level: Level, system: System, measured_s:
         believed_s=_believed_s(fault, system),
         decided_s=decision_time_s(level, period_s),
         passed_on_s=PASSING_CYCLES * cycle_s,
-        open_s=open_s if opens else 0.0,
+        open_s=_open_s(fault, name, system) if opens else 0.0,
         budget_s=ftti_s(fault, system),
         measured_s=measured_s,
     )
+
+
+def _open_s(fault: Fault, level: str, system: System) -> float:
+    contactors, cycle_s = system.contactors, system.cycle.period_s
+    if level == "critical" or fault.id in _OPEN_ALREADY | _AT_ONCE:
+        return contactors.open_time_s
+    each_s = contactors.open_time_s + PASSING_CYCLES * cycle_s
+    wait_s = 0.0 if fault.id in _NO_CURRENT else contactors.open_wait_s
+    return wait_s + ORDER_CYCLES * cycle_s + 2 * each_s
 
 
 def _is_lack(fault: Fault) -> bool:
@@ -122,7 +138,7 @@ def _is_lack(fault: Fault) -> bool:
 
 def _sensors(fault: Fault, system: System) -> list[Sensor]:
     """The sensors whose samples a fault's rule goes by."""
-    names = [CHANNEL_SENSORS[n] for n in fault.only_when if n in CHANNEL_SENSORS]
+    names = [*_BY_FAULT.get(fault.id, ()), *(CHANNEL_SENSORS[n] for n in fault.only_when if n in CHANNEL_SENSORS)]
     if fault.scope == "cell" and fault.unit != "°C":
         names.append("temperature" if "temperature" in fault.id else "cell_voltage")
     elif fault.scope in ("temperature", "module"):
@@ -136,10 +152,17 @@ def _shown_s(fault: Fault, level: Level, system: System) -> float:
     sensors = _sensors(fault, system)
     if _is_lack(fault):
         # Silence counts after the greatest age, refused samples after the time for which they are bridged.
-        return max((max(s.age_max_s, system.sensors.hold_s) for s in sensors), default=system.sensors.hold_s)
+        return max(system.sensors.hold_s, *(s.age_max_s for s in sensors or _all_sensors(system)))
     late_s = max((s.delay_s for s in sensors), default=0.0)
-    # Where the value is a time, that time has to pass.
-    return late_s + (level.set if fault.unit == "s" else 0.0)
+    if fault.unit == "s":
+        late_s += level.set  # the value is a time, which has to pass
+    if fault.id in _WHILE_OPEN:
+        late_s += system.contactors.open_timeout_s
+    return late_s + (AVERAGE_S if fault.id in _AVERAGED else 0.0)
+
+
+def _all_sensors(system: System) -> list[Sensor]:
+    return [s for name in CHANNEL_SENSORS.values() if (s := getattr(system.sensors, name)).fitted]
 
 
 def _believed_s(fault: Fault, system: System) -> float:
@@ -154,7 +177,8 @@ def _believed_s(fault: Fault, system: System) -> float:
 def measured_reactions(path: Path) -> dict[tuple[str, str], float]:
     """Slowest measured answer by fault and level, from what `ionward prove --json` printed.
 
-    A case without a level counts for both levels that open the contactors.
+    A case without a level counts for every level. Where contactors open, the later one of coil and contact counts;
+    where nothing opens, its being told.
 
     Raises:
         UserError: the file cannot be read or is not such a result.
@@ -163,13 +187,20 @@ def measured_reactions(path: Path) -> dict[tuple[str, str], float]:
         cases = json.loads(path.read_text(encoding="utf-8"))["cases"]
         slowest: dict[tuple[str, str], float] = {}
         for case in cases:
-            if case["reacted_ms"] is None:
+            answered_ms = _answered_ms(case)
+            if answered_ms is None:
                 continue
             for level in (case["level"],) if case.get("level") else LEVEL_NAMES:
                 key = (str(case["fault"]), str(level))
-                slowest[key] = max(slowest.get(key, -math.inf), float(case["reacted_ms"]) / 1000)
+                slowest[key] = max(slowest.get(key, -math.inf), answered_ms / 1000)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError):
         raise UserError(f"{path}: is not a result of `ionward prove --json`; make one and name it here") from None
     return slowest
+
+
+def _answered_ms(case: dict[str, Any]) -> float | None:
+    """When a measured case was answered; None: never."""
+    times = [case["reacted_ms"], case.get("opened_ms")] if case.get("opens", True) else [case.get("detected_ms")]
+    return max((float(t) for t in times if t is not None), default=None)

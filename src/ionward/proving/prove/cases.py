@@ -13,7 +13,7 @@ from ionward.battery.system import System
 from ionward.errors import UserError
 from ionward.image.fault_levels import LEVEL_NAMES, decision_time_s, ftti_s, resolved_levels, sample_period_s
 from ionward.image.faults import BY_ID, FAULT_ID, FAULTS, Fault, Level
-from ionward.image.signals import LEVELS, SEQUENCE_REASONS, STATES
+from ionward.image.signals import LEVELS, STATES
 from ionward.image.summary import applies
 from ionward.proving.prove.ground import CannotStandError, Ground, Standing
 from ionward.proving.prove.injections import INJECTIONS, OPENING_LEVELS, Injection
@@ -21,7 +21,6 @@ from ionward.proving.prove.loop import OBS, TRACE, new_observation, run_case
 from ionward.proving.prove.points import BY_NAME as POINT_BY_NAME
 from ionward.proving.prove.points import NotReachedError, Prepared
 from ionward.proving.prove.quantities import NOW, path_closed
-from ionward.twin.rows import KON, STATE
 
 Array = npt.NDArray[np.float64]
 
@@ -29,7 +28,7 @@ SEED = 1
 # After the budget is over a case goes on for a while, to tell "late" from "missed".
 GRACE_S, GRACE_SHARE = 3.0, 1.0
 PIECE_S = 5.0
-NOT_TRACED = np.zeros((len(TRACE), 0))
+NOT_TRACED = np.zeros((0, len(TRACE)))
 
 
 class Task(NamedTuple):
@@ -62,6 +61,8 @@ class Case:
     reason: str = ""
     also: str = ""
     task: Task | None = field(default=None, repr=False)
+    stands_s: float | None = field(default=None, repr=False)
+    threshold: float | None = field(default=None, repr=False)
 
     @property
     def margin_ms(self) -> float | None:
@@ -72,7 +73,8 @@ class Case:
     def as_json(self) -> dict[str, Any]:
         """As `ionward prove --json` shows it."""
         values = asdict(self)
-        del values["task"]
+        for name in ("task", "stands_s", "threshold"):
+            del values[name]
         return values | {"margin_ms": self.margin_ms}
 
 
@@ -175,7 +177,7 @@ def _run(bench: Any, obs: Array, trace: Array, wait_s: float, over_s: float) -> 
     piece = bench.ticks(PIECE_S)
     while left > 0:
         ticks = min(piece, left)
-        ran = run_case(bench.address, bench.stand, obs, trace[:, done:], ticks)
+        ran = run_case(bench.address, bench.stand, obs, trace[done:], ticks)
         done, left = done + ran, left - ran
         stands_s = obs[OBS.stands_s]
         if ran < ticks or (not math.isnan(stands_s) and bench.time_s > stands_s + over_s):
@@ -191,6 +193,8 @@ def _fill(case: Case, obs: Array, bench: Any) -> None:
         # Told, and open where it has to be, before the sensor's tolerance was used up: it counts from then.
         obs[OBS.stands_s] = obs[OBS.detected_s]
     stands_s = float(obs[OBS.stands_s])
+    case.stands_s = None if math.isnan(stands_s) else stands_s
+    case.threshold = None if obs[OBS.kind] == NOW else float(obs[OBS.threshold])
     case.detected_ms = _since(obs[OBS.detected_s], stands_s)
     case.reacted_ms = _since(obs[OBS.reacted_s], stands_s)
     case.opened_ms = _since(obs[OBS.opened_s], stands_s)
@@ -238,13 +242,14 @@ def _late(case: Case, level: Level) -> str:
     return f"{parts} of {case.budget_ms:g} ms"
 
 
-def state_words(bench: Any) -> str:
-    """The BMS's state with its reason, and the contacts' truth."""
-    s = bench.bms.image.scalars[0]
-    closed = bench.plant.contactors[KON.closed]
-    contacts = ", ".join(
-        f"{name} {'closed' if closed[k] else 'open'}" for k, name in enumerate(("positive", "negative", "precharge"))
-    )
-    return f"{STATES[int(s['state'])]} ({SEQUENCE_REASONS[int(s['state_reason'])]}): {contacts}, " + (
-        f"{bench.plant.state[STATE.current_a]:.1f} A"
-    )
+def alike(cases: list[Case]) -> list[tuple[list[str], Case]]:
+    """Cases that failed for one reason in many places, once each with their operating points: the slowest one."""
+    groups: dict[tuple[str, ...], list[Case]] = {}
+    for case in cases:
+        kind = case.reason.split(":")[0]
+        groups.setdefault((case.fault, case.level, case.injected, kind), []).append(case)
+    out = []
+    for group in groups.values():
+        slowest = max(group, key=lambda c: -(c.margin_ms if c.margin_ms is not None else -1e12))
+        out.append((sorted({c.operating_point for c in group}), slowest))
+    return out

@@ -83,6 +83,7 @@ PAST = rows(
         Signal("main_closed", "", "Both main contacts were closed"),
         Signal("apart_v", "V", "Bus and pack differed by this before the last step"),
         Signal("bus_v", "V", "Bus voltage before the last step"),
+        Signal("current_a", "A", "Current before the last step, without its sign"),
         Signal("breaks", "", "Contacts that broke too much so far"),
         Signal("fired", "", "The pyrofuse was commanded"),
         Signal("large_s", "s", "When the current was last large enough for the pyrofuse"),
@@ -196,8 +197,8 @@ def check_switching(dog: Watchdog, plant: Plant, time_s: float) -> None:
         if plant.contactors[KON.breaks, k] > 0.0:
             worst = k
     if breaks > past[PAST.breaks]:
-        note(dog, INVARIANT.broken_above_capability, time_s, worst, abs(state[STATE.current_a]))
-    past[PAST.breaks] = breaks
+        note(dog, INVARIANT.broken_above_capability, time_s, worst, past[PAST.current_a])
+    past[PAST.breaks], past[PAST.current_a] = breaks, abs(state[STATE.current_a])
 
 
 @njit

@@ -132,7 +132,7 @@ def observe(obs: Array, image: Image, time_s: float) -> None:
 def run_case(address: int, stand: Stand, obs: Array, trace: Array, ticks: int) -> int:
     """Run until everything awaited has come and settled, `ticks` at most; returns the ticks run.
 
-    `trace` `[TRACE, tick]` is filled as far as it goes.
+    `trace` `[tick, TRACE]` is filled as far as it goes.
     """
     plant, image = stand.plant, stand.image
     s = image.scalars[0]
@@ -145,13 +145,13 @@ def run_case(address: int, stand: Stand, obs: Array, trace: Array, ticks: int) -
         call_tick(address, stand.raw, stand.command, stand.parameters, image, stand.memory)
         act(image, plant)
         observe(obs, image, time_s)
-        if k < trace.shape[1]:
+        if k < trace.shape[0]:
             f = int(obs[OBS.fault])
-            trace[TRACE.time_s, k], trace[TRACE.true, k] = time_s, value
-            trace[TRACE.judged, k], trace[TRACE.level, k] = image.faults[FAULT.value, f], image.faults[FAULT.level, f]
-            trace[TRACE.current_a, k] = plant.state[STATE.current_a]
-            trace[TRACE.commanded, k] = 1.0 if commanded_closed(s) else 0.0
-            trace[TRACE.closed, k] = 1.0 if path_closed(plant) else 0.0
+            trace[k, TRACE.time_s], trace[k, TRACE.true] = time_s, value
+            trace[k, TRACE.judged], trace[k, TRACE.level] = image.faults[FAULT.value, f], image.faults[FAULT.level, f]
+            trace[k, TRACE.current_a] = plant.state[STATE.current_a]
+            trace[k, TRACE.commanded] = 1.0 if commanded_closed(s) else 0.0
+            trace[k, TRACE.closed] = 1.0 if path_closed(plant) else 0.0
         advance(plant)
         came = obs[OBS.stands_s] == obs[OBS.stands_s] and obs[OBS.detected_s] == obs[OBS.detected_s]
         opened = obs[OBS.opens] == 0.0 or not path_closed(plant)
