@@ -14,8 +14,8 @@ from ionward.proving import warm
 
 
 def test_a_job_that_fails_is_named_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(warm, "GROUPS", (("no such job",),))
-    monkeypatch.setattr(warm, "is_warm", lambda: False)
+    monkeypatch.setattr(warm, "JOBS", {"no such job": ()})
+    monkeypatch.setattr(warm, "is_warm", lambda _: False)
     (trouble,) = warm.warm_up()
     assert trouble.startswith("no such job: ")
 
@@ -30,9 +30,37 @@ def test_every_job_can_be_run() -> None:
 
 
 def test_what_is_compiled_is_not_compiled_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(warm, "is_warm", lambda: True)
+    monkeypatch.setattr(warm, "is_warm", lambda _: True)
     monkeypatch.setattr(warm, "_compile_apart", lambda job: pytest.fail(f"compiled {job} again"))
     assert warm.warm_up() == []
+
+
+def test_jobs_stand_behind_what_they_need() -> None:
+    for command in ("", *warm.USED):
+        jobs = warm.jobs_for(command)
+        for number, job in enumerate(jobs):
+            assert set(warm.JOBS[job]) <= set(jobs[:number])
+    assert set(warm.jobs_for()) == set(warm.JOBS)
+    assert "proof" not in warm.jobs_for("run")
+
+
+def test_a_job_waits_for_those_it_needs_and_for_no_other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(warm, "cache_folder", lambda: tmp_path)
+    over: list[str] = []
+
+    def compile_apart(job: str) -> str:
+        assert set(warm.JOBS[job]) <= set(over)
+        over.append(job)
+        return ""
+
+    monkeypatch.setattr(warm, "_compile_apart", compile_apart)
+    monkeypatch.setattr(warm, "jit_disabled", False)
+    assert warm.warm_up(command="run") == []
+    assert sorted(over) == sorted(warm.jobs_for("run"))
+    assert warm.is_warm("run")
+    assert not warm.is_warm()
+    assert warm.warm_up() == []
+    assert sorted(over) == sorted(warm.JOBS)
 
 
 DAY_S = 86400.0

@@ -51,7 +51,7 @@ class CompiledCommand(SpreadCommand):
         """Compile what is not in the cache, then run."""
         from ionward.cli.warmup import compile_first
 
-        compile_first()
+        compile_first(command=ctx.info_name or "")
         return super().invoke(ctx)
 
 

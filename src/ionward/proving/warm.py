@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -33,38 +33,79 @@ cells_in_parallel = 40
 LOG = "time_s,current_a,voltage_v,temperature_c\n" + "".join(f"{k},-1.0,3.7,25.0\n" for k in range(20))
 CAPTURE = "time_s,current_a,voltage_v\n" + "".join(f"{k / 100:.2f},-1.0,118.4\n" for k in range(50))
 
-# Jobs of one group run side by side, the longest first; a group waits for the one before.
-GROUPS: tuple[tuple[str, ...], ...] = (
-    ("estimate, limit", "protection", "sequence, balance, cool", "battery"),
-    ("tick", "recordings"),
-    ("simulation", "live", "logs", "proof"),
-)
+# What each job needs to be compiled before, the longest first. Jobs that need nothing of each other run side by side.
+STAGES = ("estimate, limit", "protection", "sequence, balance, cool")
+JOBS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(STAGES, ()),
+    "battery": (),
+    "tick": STAGES,
+    "recordings": (),
+    "live": ("tick", "battery"),
+    "simulation": ("tick", "battery", "recordings"),
+    "logs": ("tick",),
+    "proof": ("simulation",),
+}
+# What a command uses, where it is not everything.
+USED: dict[str, tuple[str, ...]] = {
+    "run": ("live",),
+    "simulate": ("simulation",),
+    "replay": ("simulation",),
+    "export": ("simulation",),
+    "plot": ("simulation",),
+    "demo": ("simulation",),
+    "estimate": ("logs", "simulation"),
+}
 
 
-def _mark() -> Path:
-    return cache_folder() / f"warm-{cache_key()}"
+def jobs_for(command: str = "") -> tuple[str, ...]:
+    """The jobs that a command needs, each behind those that it needs itself; all of them without a command."""
+    wanted: dict[str, None] = {}
+
+    def want(job: str) -> None:
+        for needed in JOBS[job]:
+            want(needed)
+        wanted[job] = None
+
+    for job in USED.get(command, tuple(JOBS)):
+        want(job)
+    return tuple(job for job in JOBS if job in wanted)
 
 
-def is_warm() -> bool:
-    """Nothing is left to compile (or nothing is compiled at all)."""
-    return jit_disabled or _mark().exists()
+def _mark(job: str) -> Path:
+    return cache_folder() / f"warm_{''.join(filter(str.isalpha, job))}-{cache_key()}"
 
 
-def warm_up(report: Callable[[str], None] = lambda _: None) -> list[str]:
-    """Compile everything that is not in the cache yet; `report` hears what is being compiled.
+def is_warm(command: str = "") -> bool:
+    """Nothing that a command uses is left to compile (or nothing is compiled at all)."""
+    return jit_disabled or all(_mark(job).exists() for job in jobs_for(command))
+
+
+def warm_up(report: Callable[[str], None] = lambda _: None, command: str = "") -> list[str]:
+    """Compile what a command uses and is not in the cache yet; `report` hears what is being compiled.
 
     Returns:
         What went wrong, one line each; it will be compiled when it is used.
     """
-    if is_warm():
+    if is_warm(command):
         return []
+    waiting = [job for job in jobs_for(command) if not _mark(job).exists()]
+    running: dict[Future[str], str] = {}
     troubles: list[str] = []
-    with ThreadPoolExecutor(max(1, min(len(GROUPS[0]), os.cpu_count() or 1))) as workers:
-        for group in GROUPS:
-            report("; ".join(group))
-            troubles += [t for t in workers.map(_compile_apart, group) if t]
-    if not troubles:
-        _mark().touch()
+    workers = max(1, min(len(waiting), os.cpu_count() or 1))
+    with ThreadPoolExecutor(workers) as pool:
+        while waiting or running:
+            open_jobs = {*waiting, *running.values()}
+            for job in [job for job in waiting if open_jobs.isdisjoint(JOBS[job])][: workers - len(running)]:
+                waiting.remove(job)
+                running[pool.submit(_compile_apart, job)] = job
+            report("; ".join(running.values()))
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                job, trouble = running.pop(future), future.result()
+                if trouble:
+                    troubles.append(trouble)
+                else:
+                    _mark(job).touch()
+    if not troubles and not command:
         forget_old_caches()
     return troubles
 

@@ -1,7 +1,7 @@
 """A test rig behind the driver's ports: an ideal pack that answers at once, and a clock on every reaction.
 
 For `ionward bench reaction`: over and over it lets the pack connect, gives an overcurrent sample, and takes the time
-until the coils are switched off. Everything between is real: the blocks, control with its tick, and the guard.
+until the coils are switched off or the pyrofuse is fired. Everything between is real: the blocks, control with its tick, and the guard.
 """
 
 from __future__ import annotations
@@ -49,10 +49,14 @@ class RigDevices:
         self._connect = 1
 
     def write(self, now_s: float, coils: Coils, control: Words, bleed: Array) -> None:
-        """Take the coils, and the time when they are switched off in a trial."""
+        """Take the coils, and the time when they are switched off in a trial, or the pyrofuse is fired.
+
+        A current above what the contactors may break is the pyrofuse's.
+        """
         self._coils, self._state = coils, int(control["state"])
-        if self._phase == TRIAL and (not coils.closed or now_s - self._since_s > LOST_S):
-            self._result[0] = math.inf if coils.closed else now_s - self._since_s
+        reacted = not coils.closed or coils.pyrofuse
+        if self._phase == TRIAL and (reacted or now_s - self._since_s > LOST_S):
+            self._result[0] = now_s - self._since_s if reacted else math.inf
             self._block.publish(self._result)
             self._go(ACKNOWLEDGE, now_s)
 
