@@ -189,6 +189,7 @@ def small_parameters(
             fault.latching,
             fault.blocks in ("charge", "both"),
             fault.blocks in ("discharge", "both"),
+            fault.ftti_s,
             fault.service,
         )
     return Parameters(

@@ -62,6 +62,7 @@ CASES: list[tuple[str, int, float, str, Cause]] = [
 ]
 
 
+@pytest.mark.verifies(each="fault")
 @pytest.mark.parametrize(
     ("fault", "level", "seconds", "place", "cause"),
     CASES,

@@ -22,7 +22,8 @@ from ionward.image.summary import applies
 from ionward.safety_case.case import Goal, Technical, load_case
 
 # Groups of the catalogue by the third digit of the trouble code (0x1AGxxx).
-GROUPS = ("Cells", "Temperature", "Current", "High voltage", "Lost measurements", "The BMS itself")
+GROUPS = ("Cells", "Temperature", "Current", "High voltage", "Lost measurements", "The BMS itself",
+          "Cell monitors", "Connection")  # fmt: skip
 OTHERS = "Others"
 
 

@@ -62,8 +62,8 @@ def opening(p: Any, s: Any, m: Array, command: Any) -> None:
     step = m[SEQ.step]
     if step == STEP_WAIT:
         small_a = max(SMALL_SHARE * p["discharge_current_max_a"], 3.0 * p["current_noise_a"])
-        over = not elapsed_s(s, m) < p["open_wait_s"]
-        if abs(s["current_a"]) <= small_a or (over and may_break(p, s, 0)):
+        over = not elapsed_s(s, m) < p["open_wait_s"] or s["time_s"] >= s["open_by_s"]
+        if not abs(s["current_a"]) > small_a or (over and may_break(p, s, 0)):
             drive(s, 0, 1, 0)
             go(s, m, STATE_OPENING, STEP_OPEN_POSITIVE, int(m[SEQ.why]))
         elif over:

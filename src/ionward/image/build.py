@@ -12,7 +12,7 @@ from ionward.battery.sensors import Sensor
 from ionward.battery.system import System, load_system
 from ionward.battery.topology import Topology
 from ionward.errors import UserError
-from ionward.image.fault_levels import fault_problems, resolved_levels
+from ionward.image.fault_levels import fault_problems, resolved_levels, wait_s
 from ionward.image.faults import FAULTS
 from ionward.image.inputs import CHANNEL, CHANNELS, Array
 from ionward.image.layout import Size
@@ -101,7 +101,7 @@ def build_parameters(system: System) -> Parameters:
         cells=cell_parameters(system),
         sensors=sensor_modules(system.topology)[None, :],
         curves=curves(system),
-        faults=fault_rules(),
+        faults=fault_rules(system),
         levels=fault_levels(system),
         table=np.ascontiguousarray(system.cell_model.table()),
         words=values.view(np.float64),
@@ -175,13 +175,14 @@ def curves(system: System) -> Array:
     return out
 
 
-def fault_rules() -> Array:
+def fault_rules(system: System) -> Array:
     """Direction and reaction of each fault: `[FAULTP, fault]`."""
     out = np.zeros((len(FAULTP), len(FAULTS)))
     for number, fault in enumerate(FAULTS):
         out[FAULTP.above, number] = fault.direction == "above"
         out[FAULTP.latching, number] = fault.latching
         out[FAULTP.service, number] = fault.service
+        out[FAULTP.wait_s, number] = wait_s(fault, system)
         out[FAULTP.blocks_charge, number] = fault.blocks in ("charge", "both")
         out[FAULTP.blocks_discharge, number] = fault.blocks in ("discharge", "both")
     return out

@@ -22,6 +22,8 @@ YES_NO = 0.5
 # A threshold that opens contactors may stand at so many times the catalogue's (half as low where values below are bad),
 # and a budget be so many times as long.
 FURTHEST, WIDEST = 2.0, 10.0
+FOR_EVER_S = 1e9
+WAY_CYCLES = 4  # from the decision to the coils: two contactors one after the other, a cycle each to see and to act
 
 Ladder = tuple[Level | None, Level | None, Level | None, Level | None]
 
@@ -201,6 +203,18 @@ def _order_problems(fault: Fault, ladder: Ladder, change: FaultChange) -> Iterat
 def decision_time_s(level: Level, period_s: float) -> float:
     """Longest time from the cause to the decision: waiting for the first sample, then the delays."""
     return period_s + max(level.delay_s, (level.delay_samples - 1) * period_s)
+
+
+def wait_s(fault: Fault, system: System) -> float:
+    """What the budget of a fault leaves, at the level fault, for the current to fall before the contactors must open.
+
+    The rest of it goes into the decision, the contactors' own time, and two cycles on the way.
+    """
+    level = resolved_levels(fault, system)[LEVEL_NAMES.index("fault")]
+    if level is None:
+        return FOR_EVER_S
+    taken_s = decision_time_s(level, sample_period_s(fault, system)) + system.contactors.open_time_s
+    return max(ftti_s(fault, system) - taken_s - WAY_CYCLES * system.cycle.period_s, 0.0)
 
 
 def fault_doubts(system: System) -> Iterator[str]:

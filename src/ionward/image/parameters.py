@@ -128,6 +128,7 @@ FAULT_PARAMETERS = (
     Signal("latching", "", "Waits to be acknowledged", "i8", 0, 1),
     Signal("blocks_charge", "", "Forbids charging", "i8", 0, 1),
     Signal("blocks_discharge", "", "Forbids discharging", "i8", 0, 1),
+    Signal("wait_s", "s", "At the level fault, the budget leaves so long for the current to fall"),
     Signal("service", "", "Its latch is released by a service action only", "i8", 0, 1),
 )
 

@@ -100,6 +100,7 @@ IMAGE_SIGNALS = (
     Signal("fault_level", "", "Highest level of all faults", "i8", 0, 4, LEVELS),
     Signal("open_request", "", "How protection wants the contactors opened", "i8", 0, 2, OPEN_REQUESTS),
     Signal("open_fault", "", "Number of the fault that asked for opening, -1 none", "i8", -1),
+    Signal("open_by_s", "s", "An opening in order must not wait longer than until this time; NaN none"),
     Signal("charge_allowed", "", "Protection allows charging", "i8", 0, 1, ("no", "yes")),
     Signal("discharge_allowed", "", "Protection allows discharging", "i8", 0, 1, ("no", "yes")),
     Signal("balance_allowed", "", "Protection allows balancing", "i8", 0, 1, ("no", "yes")),

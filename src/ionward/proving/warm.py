@@ -40,6 +40,7 @@ JOBS: dict[str, tuple[str, ...]] = {
     "battery": (),
     "tick": STAGES,
     "recordings": (),
+    "live cycle": ("tick",),
     "live": ("tick", "battery"),
     "simulation": ("tick", "battery", "recordings"),
     "logs": ("tick",),
@@ -47,7 +48,7 @@ JOBS: dict[str, tuple[str, ...]] = {
 }
 # What a command uses, where it is not everything.
 USED: dict[str, tuple[str, ...]] = {
-    "run": ("live",),
+    "run": ("live cycle", "live"),
     "simulate": ("simulation",),
     "replay": ("simulation",),
     "export": ("simulation",),
@@ -208,18 +209,27 @@ def _logs(folder: Path) -> None:
     MeasuredRun(described, captures).run()
 
 
+def _live_cycle() -> None:
+    """The cycle of control by the types of its arguments, without anything to run it on."""
+    from ionward.runtime.preload import preload_cycle
+
+    preload_cycle()
+
+
 def _live(folder: Path) -> None:
-    """One cycle of control on the blocks of a live folder, as its process attaches them."""
+    """All that control's process compiles but its cycle, on blocks of a live folder as it attaches them."""
     from dataclasses import replace
 
     from ionward.proving.live import prepare_twin
     from ionward.proving.scenario import built_in_scenario
     from ionward.runtime.control import Control
+    from ionward.runtime.cycle import take_samples
     from ionward.runtime.live_folder import write_live_folder
 
     prepared = prepare_twin(_described(folder), built_in_scenario("ev"), repeat=False)
     write_live_folder(folder, replace(prepared.plan, state_dir=str(folder)), prepared.parameters)
-    Control(folder, prepared.plan).step()
+    control = Control(folder, prepared.plan)
+    take_samples(control.wires.io, control.desk.raw, control.desk.driven_words)
 
 
 def _proof(folder: Path) -> None:
@@ -250,6 +260,8 @@ def _job(name: str) -> None:
             _loops(folder)
         elif name == "logs":
             _logs(folder)
+        elif name == "live cycle":
+            _live_cycle()
         elif name == "live":
             _live(folder)
         elif name == "proof":

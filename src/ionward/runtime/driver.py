@@ -107,7 +107,7 @@ class Driver:
 
 
 def _fault_names() -> tuple[str, ...]:
-    from ionward.twin.faults import FAULT_CATALOGUE
+    from ionward.twin.fault_catalogue import FAULT_CATALOGUE
 
     return tuple(fault.name for fault in FAULT_CATALOGUE)
 

@@ -15,7 +15,7 @@ from ionward.image.layout import Size
 
 if TYPE_CHECKING:
     from ionward.runtime.live_snapshot import Traits
-    from ionward.twin.faults import PlantFault
+    from ionward.twin.fault_catalogue import PlantFault
 
 Words = npt.NDArray[np.float64]
 Place = int | str | None
@@ -61,7 +61,7 @@ def command_message(time_s: float, name: str, value: float | None) -> Words:
 
 def injectable() -> tuple[PlantFault, ...]:
     """The faults that can be injected into a simulated battery. The first call loads the simulation."""
-    from ionward.twin.faults import FAULT_CATALOGUE
+    from ionward.twin.fault_catalogue import FAULT_CATALOGUE
 
     return FAULT_CATALOGUE
 
@@ -100,7 +100,7 @@ def _place_problem(traits: Traits, size: Size, fault: PlantFault, place: Place) 
 
 
 def _named_place_problem(traits: Traits, fault: PlantFault, place: Place) -> str | None:
-    from ionward.twin.faults import CONTACTORS, NAMED_PLACES
+    from ionward.twin.fault_catalogue import CONTACTORS, NAMED_PLACES
 
     known = [name for name in NAMED_PLACES[fault.place] if name in traits.contactors or name not in CONTACTORS]
     if place in known:
@@ -110,7 +110,7 @@ def _named_place_problem(traits: Traits, fault: PlantFault, place: Place) -> str
 
 
 def _sensor_problem(traits: Traits, size: Size, place: str) -> str | None:
-    from ionward.twin.faults import CHANNEL_PLACES, CONTACTORS
+    from ionward.twin.fault_catalogue import CHANNEL_PLACES, CONTACTORS
 
     name, _, number = place.replace("[", " ").replace("]", "").strip().partition(" ")
     counts = {"cell_voltage": size.cells, "temperature": size.sensors}

@@ -19,14 +19,38 @@ SIZE = Size(1, 1, 1)
 
 def preload_control() -> None:
     """The tick and the cycle around it."""
-    from ionward.control.entry import argument_types, tick_address
-    from ionward.control.tick import new_memory
-    from ionward.image.parameters import PARAMETER_RECORD, Parameters
-    from ionward.runtime.cycle import Wire, Wires, bind, control_cycle, new_desk
+    from ionward.control.entry import tick_address
+    from ionward.runtime.cycle import bind, control_cycle
 
     tick_address()
     if jit_disabled:
         return
+    bound = bind(*_parts())
+    _load(control_cycle, 1, 0.0, 0.0, True, bound)
+
+
+def preload_cycle() -> None:
+    """The cycle alone, by the type of what it works on: nothing is put together."""
+    from numba import typeof, types
+
+    from ionward.control.entry import tick_address
+    from ionward.runtime.cycle import BoundType, control_cycle
+
+    if jit_disabled:
+        return
+    tick_address()
+    names = ("wires", "desk", "parameters", "image", "memory")
+    bound = BoundType([(name, typeof(part)) for name, part in zip(names, _parts(), strict=True)])
+    cycle: Any = control_cycle
+    cycle.compile((types.intp, types.float64, types.float64, types.boolean, bound))
+
+
+def _parts() -> tuple[Any, ...]:
+    """Arguments of `runtime.cycle.bind` of the right types, for no pack in particular."""
+    from ionward.control.entry import argument_types
+    from ionward.control.tick import new_memory
+    from ionward.image.parameters import PARAMETER_RECORD, Parameters
+    from ionward.runtime.cycle import Wire, Wires, new_desk
 
     def wire(writable: bool) -> Wire:
         numbers = np.zeros((1, HEADER_WORDS), np.int64)
@@ -39,8 +63,7 @@ def preload_control() -> None:
     parameters = Parameters(np.zeros(1, PARAMETER_RECORD), *(np.zeros(shape) for shape in shapes[1:]))
     image = new_image(SIZE)
     wires = Wires(wire(False), wire(False), wire(True), wire(True), wire(True))
-    bound = bind(wires, new_desk(SIZE, image), parameters, image, new_memory(SIZE))
-    _load(control_cycle, 1, 0.0, 0.0, True, bound)
+    return wires, new_desk(SIZE, image), parameters, image, new_memory(SIZE)
 
 
 def preload_plant() -> None:

@@ -1,7 +1,8 @@
 """A test rig behind the driver's ports: an ideal pack that answers at once, and a clock on every reaction.
 
 For `ionward bench reaction`: over and over it lets the pack connect, gives an overcurrent sample, and takes the time
-until the coils are switched off or the pyrofuse is fired. Everything between is real: the blocks, control with its tick, and the guard.
+until the coils are switched off or the pyrofuse is fired. Everything between is real: the blocks, control with its
+tick, and the guard.
 """
 
 from __future__ import annotations

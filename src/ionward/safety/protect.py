@@ -241,13 +241,15 @@ def write_event(image: Image, f: int, level: int, previous: int, place: float) -
 def react(parameters: Parameters, image: Image, state: Any) -> None:
     """What follows from all levels together. A latched fault counts like a standing one until it is acknowledged."""
     s, faults, rules = image.scalars[0], image.faults, parameters.faults
-    standing, counting, latched = LEVEL_NONE, LEVEL_NONE, 0
+    standing, counting, latched, open_by_s = LEVEL_NONE, LEVEL_NONE, 0, np.inf
     charge = discharge = 1
     for f in range(faults.shape[1]):
         level, latched_level = int(faults[FAULT.level, f]), int(faults[FAULT.latched_level, f])
         counts = max(level, latched_level)
         standing, counting = max(standing, level), max(counting, counts)
         latched += 1 if latched_level > LEVEL_NONE else 0
+        if level >= LEVEL_FAULT:
+            open_by_s = min(open_by_s, faults[FAULT.since_s, f] + rules[FAULTP.wait_s, f])
         if counts >= LEVEL_FAULT:
             charge = 0 if rules[FAULTP.blocks_charge, f] > 0.0 else charge
             discharge = 0 if rules[FAULTP.blocks_discharge, f] > 0.0 else discharge
@@ -261,7 +263,8 @@ def react(parameters: Parameters, image: Image, state: Any) -> None:
     s["open_request"] = OPEN_NONE
     if counting >= LEVEL_FAULT:
         s["open_request"] = OPEN_NOW if counting == LEVEL_CRITICAL else OPEN_IN_ORDER
-    wish_pyrofuse(parameters, image, state, standing == LEVEL_CRITICAL)
+    s["open_by_s"] = open_by_s if open_by_s < np.inf else np.nan
+    wish_pyrofuse(parameters, image, state, standing == LEVEL_CRITICAL or s["time_s"] >= open_by_s)
 
 
 @njit
@@ -280,8 +283,9 @@ def opening_fault(faults: Array, before: int, counting: int) -> int:
 
 
 @njit
-def wish_pyrofuse(parameters: Parameters, image: Image, state: Any, critical: bool) -> None:
-    """The pyrofuse is wished for while a critical fault stands and neither contactor could break the current.
+def wish_pyrofuse(parameters: Parameters, image: Image, state: Any, urgent: bool) -> None:
+    """The pyrofuse is wished for while neither contactor could break the current, and a fault is `urgent`: critical,
+    or beyond the time that it has.
 
     A current that is held, or on which two sensors disagree, never fires it. A pack without one is never asked to.
     """
@@ -294,4 +298,4 @@ def wish_pyrofuse(parameters: Parameters, image: Image, state: Any, critical: bo
         state["above_break"] = 0
     elif state["current_is_new"] == 1:
         state["above_break"] = min(state["above_break"] + 1, PYROFUSE_SAMPLES)
-    s["pyrofuse_fire"] = 1 if fitted and critical and state["above_break"] >= PYROFUSE_SAMPLES else 0
+    s["pyrofuse_fire"] = 1 if fitted and urgent and state["above_break"] >= PYROFUSE_SAMPLES else 0
