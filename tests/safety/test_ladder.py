@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ionward.image.kernel_memory import PROGRESS, UP_S, UP_SAMPLES, VERDICT
 from ionward.image.parameters import LEVELP
-from ionward.safety.ladder import COUNT_MAX, PROGRESS, UP_S, UP_SAMPLES, VERDICT, give, step_fault
+from ionward.safety.ladder import COUNT_MAX, give, step_fault
 
 Steps = list[tuple[float, float, int, float] | None]  # set, clear, samples, seconds; None: not used
 

@@ -17,47 +17,19 @@ from __future__ import annotations
 import numpy as np
 
 from ionward._compile import njit
-from ionward.image.catalogue import Signal, rows
 from ionward.image.inputs import Array
+from ionward.image.kernel_memory import PROGRESS, STEPS, UP_S, UP_SAMPLES, VERDICT
 from ionward.image.parameters import LEVELP
-from ionward.image.signals import LEVEL_NONE, LEVELS
+from ionward.image.signals import LEVEL_NONE
 
-STEPS = len(LEVELS) - 1  # levels above none
 COUNT_MAX = 1e9
 # Ticks add up to a delay with rounding errors; a delay is over when this much is missing.
 TIME_SLACK_S = 1e-9
 
-VERDICT_FIELDS = (
-    Signal("value", "", "Worst value, in the fault's unit"),
-    Signal("newest", "", "Worst value among the samples that came in this tick; NaN when none came"),
-    Signal("place", "", "Cell, sensor, channel or module of the worst value, -1 none"),
-    Signal("usable", "", "The value may be judged", "i8", 0, 1),
-    Signal("complete", "", "Everything that this rule watches is known", "i8", 0, 1),
-    Signal("active", "", "The value may raise a level; otherwise it can only clear", "i8", 0, 1),
-)
-PROGRESS_FIELDS = (
-    Signal("raised_place", "", "Place of the worst value when the present level was reached"),
-    Signal("busy", "", "Some level is being counted towards", "i8", 0, 1),
-    *(Signal(f"up_samples_{k}", "", "New samples beyond set, in a row") for k in range(STEPS)),
-    *(Signal(f"up_s_{k}", "s", "Time beyond set, in a row") for k in range(STEPS)),
-    Signal("down_samples", "", "New samples within clear of the present level, in a row"),
-    Signal("down_s", "s", "Time within clear of the present level, in a row"),
-)
-VERDICT = rows("Verdict", VERDICT_FIELDS)
-PROGRESS = rows("Progress", PROGRESS_FIELDS)
-UP_SAMPLES, UP_S = PROGRESS.up_samples_0, PROGRESS.up_s_0
-
 
 @njit
 def give(
-    verdicts: Array,
-    f: int,
-    value: float,
-    newest: float,
-    place: int,
-    usable: bool,
-    complete: bool,
-    active: bool,
+    verdicts: Array, f: int, value: float, newest: float, place: int, usable: bool, complete: bool, active: bool
 ) -> None:
     """Write the verdict of a rule. A NaN value is never usable."""
     verdicts[VERDICT.value, f] = value

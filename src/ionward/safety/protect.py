@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ionward._compile import njit
-from ionward.image.catalogue import Signal, record
 from ionward.image.faults import FAULT_ID, FAULTS
 from ionward.image.inputs import Array
+from ionward.image.kernel_memory import CONTACT, CONTACTORS, PROGRESS, PROTECT_RECORD, STEPS, UP_SAMPLES, VERDICT
 from ionward.image.layout import Image, Size
 from ionward.image.parameters import FAULTP, LEVELP, Parameters
 from ionward.image.signals import (
@@ -28,11 +28,9 @@ from ionward.image.signals import (
     OPEN_NONE,
     OPEN_NOW,
 )
-from ionward.safety.ladder import PROGRESS, STEPS, UP_SAMPLES, VERDICT, step_fault
+from ionward.safety.ladder import step_fault
 from ionward.safety.rules import cell_rules, sum_rule, temperature_rules
 from ionward.safety.rules_connection import (
-    CONTACT,
-    CONTACTORS,
     bus_rules,
     channel_rules,
     contactor_rules,
@@ -50,45 +48,6 @@ from ionward.safety.rules_taps import tap_rules
 # The pyrofuse is wished for only after this many samples in a row above what a contactor may break.
 PYROFUSE_SAMPLES = 2
 
-STATE_SIGNALS = (
-    Signal("started", "", "The first tick is over", "i8"),
-    Signal("since_start_s", "s", "Time since the first tick"),
-    Signal("acknowledge_count", "", "Acknowledge count of the last tick", "i8"),
-    Signal("cell_samples", "", "Cell sweeps judged", "i8"),
-    Signal("temperature_samples", "", "Temperature sweeps judged", "i8"),
-    Signal("current_samples", "", "Current samples judged", "i8"),
-    Signal("current_is_new", "", "The current was sampled in this tick", "i8"),
-    Signal("rejected_samples", "", "Refused samples seen", "i8"),
-    Signal("refused_per_s", "1/s", "Refused samples per second, averaged"),
-    Signal("direction_known", "", "At least one current sensor is usable", "i8"),
-    Signal("charging", "", "Charge current flows", "i8"),
-    Signal("discharging", "", "Discharge current flows", "i8"),
-    Signal("open_s", "s", "The path has been commanded open for so long; -1 it is closed"),
-    Signal("precharge_s", "s", "Precharge has been commanded closed for so long; -1 it is open"),
-    Signal("precharging", "", "Precharge was commanded closed in the last tick", "i8"),
-    Signal("wished", "", "A connection was wished for in the last tick", "i8"),
-    Signal("failed_tries", "", "Precharge tries that failed since connecting was asked for", "i8"),
-    Signal("clear_count", "", "Clear count of the last tick", "i8"),
-    Signal("driver_seen", "", "The driver's trips have been looked at", "i8"),
-    Signal("driver_trips", "", "Trips of the driver as of the last tick", "i8"),
-    Signal("release_count", "", "Release count of the last tick", "i8"),
-    Signal("differs_s", "s", "The driver has driven something else for so long; -1 not"),
-    Signal("tick_s", "s", "Time of the tick before"),
-    Signal("seal", "", "Parity of the fault block as the last tick left it", "i8"),
-    Signal("sealed", "", "There is such a parity", "i8"),
-    Signal("table", "", "Table of parameters that is looked at next", "i8"),
-    Signal("changed_table", "", "Table that has changed, from 1; 0 none", "i8"),
-    Signal("busbar_heat", "", "Heat of the busbars against what the rated current makes for ever"),
-    Signal("fuse_melted", "", "How far the fuse is from melting: 0 cold, 1 open"),
-    Signal("offset_a", "A", "Current with the path open, averaged"),
-    Signal("insulation_slow_ohm", "Ω", "Insulation resistance, averaged over minutes"),
-    Signal("rise_s", "s", "Time since the bus began to rise in precharge; -1 not"),
-    Signal("rise_share", "", "Rise time of the last precharge against the expected one; 1 not known"),
-    Signal("resistor_j", "J", "Heat in the precharge resistor"),
-    Signal("above_break", "", "Current samples in a row above what a contactor may break", "i8"),
-)
-STATE_RECORD = record(STATE_SIGNALS)
-
 
 class ProtectMemory(NamedTuple):
     """`verdicts`: `[VERDICT, fault]`, `progress`: `[PROGRESS, fault]`, `contactors`: `[CONTACT, contactor]`,
@@ -105,7 +64,7 @@ class ProtectMemory(NamedTuple):
 
 def new_protect_memory(size: Size) -> ProtectMemory:
     """Memory before the first tick: nothing judged yet, everything open."""
-    state = np.zeros(1, STATE_RECORD)
+    state = np.zeros(1, PROTECT_RECORD)
     state["precharge_s"] = state["differs_s"] = state["rise_s"] = -1.0
     state["rise_share"], state["tick_s"] = 1.0, np.nan
     return ProtectMemory(

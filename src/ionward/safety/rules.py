@@ -13,10 +13,11 @@ import numpy as np
 from ionward._compile import njit
 from ionward.image.faults import FAULT_ID
 from ionward.image.inputs import CHANNEL, Array
+from ionward.image.kernel_memory import VERDICT
 from ionward.image.layout import Image
 from ionward.image.parameters import CELLP, MEASURE, Parameters
 from ionward.image.signals import BAD, CELL, MEASURED, MODULE
-from ionward.safety.ladder import VERDICT, beyond, give, lowest_set
+from ionward.safety.ladder import beyond, give, lowest_set
 from ionward.safety.rules_heat import count_frozen, heat_rules
 
 # Part of the sum-to-pack difference that joints between cells may cause: busbars of 0.1 mΩ are generous.

@@ -7,26 +7,15 @@ from typing import Any
 import numpy as np
 
 from ionward._compile import njit
-from ionward.image.catalogue import Signal, rows
 from ionward.image.faults import FAULT_ID
 from ionward.image.inputs import CHANNEL, Array
+from ionward.image.kernel_memory import CONTACT, CONTACTORS, VERDICT
 from ionward.image.layout import Image
 from ionward.image.parameters import MEASURE, Parameters
 from ionward.image.signals import BAD, FAULT, LEVEL_FAULT, MEASURED, OPEN_NONE
-from ionward.safety.ladder import VERDICT, give
+from ionward.safety.ladder import give
 
 REFUSED_MEAN_S = 10.0
-
-CONTACT_FIELDS = (
-    Signal("welded_s", "s", "Feedback closed while commanded open for so long; -1 not at all"),
-    Signal("stuck_s", "s", "Feedback open while commanded closed for so long; -1 not at all"),
-    Signal("commanded", "", "Command of the tick before"),
-    Signal("steady_s", "s", "The command has not changed for so long"),
-    Signal("feedback", "", "Feedback when read last; -1 never"),
-    Signal("changes", "", "Changes of the feedback that no command explains, fading"),
-)
-CONTACT = rows("Contact", CONTACT_FIELDS)
-CONTACTORS = 3
 
 
 @njit

@@ -9,10 +9,11 @@ import numpy as np
 from ionward._compile import njit
 from ionward.image.faults import FAULT_ID
 from ionward.image.inputs import CHANNEL, Array
+from ionward.image.kernel_memory import STEPS
 from ionward.image.layout import Image
 from ionward.image.parameters import LEVELP, MEASURE, Parameters
 from ionward.image.signals import BAD, GOOD, MEASURED, REASON_RANGE
-from ionward.safety.ladder import STEPS, give
+from ionward.safety.ladder import give
 from ionward.safety.summary import SKEW_S
 
 # Current has a direction beyond this multiple of its tolerance: an offset must not make rest look like charging.
@@ -107,13 +108,5 @@ def lost_current_rules(parameters: Parameters, image: Image, verdicts: Array, st
     none_left = 1.0 if fitted > 0 and lost == fitted else 0.0
     one_left = 1.0 if fitted == 2 and lost == 1 and in_time == 0 else 0.0
     give(verdicts, FAULT_ID.current_lost, none_left, none_left, place if none_left > 0.0 else -1, True, True, True)
-    give(
-        verdicts,
-        FAULT_ID.current_redundancy_lost,
-        one_left,
-        one_left,
-        place if one_left > 0.0 else -1,
-        True,
-        True,
-        True,
-    )
+    left_place = place if one_left > 0.0 else -1
+    give(verdicts, FAULT_ID.current_redundancy_lost, one_left, one_left, left_place, True, True, True)

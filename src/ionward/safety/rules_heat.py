@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from ionward._compile import njit
-from ionward.image.catalogue import Signal, rows
 from ionward.image.faults import FAULT_ID
 from ionward.image.inputs import Array
+from ionward.image.kernel_memory import HEAT, VERDICT
 from ionward.image.layout import Image
 from ionward.image.parameters import CELLP, SENSORP, Parameters
 from ionward.image.signals import BAD, CELL, MEASURED, REASON_FROZEN
-from ionward.safety.ladder import VERDICT, give
+from ionward.safety.ladder import give
 
 # The rate of rise is what a first-order lag of this time stays behind: noise of 0.1 K makes 0.03 K/s of it.
 RATE_S = 3.0
@@ -22,16 +22,6 @@ GAP_S, JUMP_K_PER_S = 10.0, 20.0
 # GB 38031-2025, annex on thermal propagation: rate of rise, and the share of its voltage that a cell has lost.
 RUNAWAY_K_PER_S = 1.0
 RUNAWAY_VOLTAGE = 0.75
-
-HEAT = rows(
-    "HeatFields",
-    (
-        Signal("slow_c", "°C", "Temperature behind a lag; NaN: begins anew"),
-        Signal("last_c", "°C", "Sample before"),
-        Signal("sample_s", "s", "Time of the sample before"),
-        Signal("rate_k_per_s", "K/s", "Rate of rise"),
-    ),
-)
 
 
 @njit

@@ -9,11 +9,11 @@ import numpy as np
 from ionward._compile import njit
 from ionward.image.faults import FAULT_ID
 from ionward.image.inputs import CHANNEL, Array
+from ionward.image.kernel_memory import CONTACT, CONTACTORS
 from ionward.image.layout import Image
 from ionward.image.parameters import Parameters
 from ionward.image.signals import HOLD_WELDED, MEASURED, STATE_FAULT
 from ionward.safety.ladder import give
-from ionward.safety.rules_connection import CONTACT, CONTACTORS
 
 CHATTER_S = 10.0  # unexpected changes are forgotten one after the other within this
 INSULATION_S = 300.0  # what insulation was "some minutes ago"

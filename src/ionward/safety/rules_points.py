@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from ionward._compile import njit
-from ionward.image.catalogue import Signal, rows
 from ionward.image.faults import FAULT_ID
 from ionward.image.inputs import CHANNEL, Array
+from ionward.image.kernel_memory import POINT
 from ionward.image.layout import Image
 from ionward.image.parameters import Parameters
 from ionward.image.signals import MEASURED, NOT_FITTED
@@ -18,21 +18,6 @@ from ionward.safety.rules_connection import REFUSED_MEAN_S, follow
 
 # A demand below this need not turn a pump or fan yet; control never asks for less once it asks.
 DEMAND_LEAST = 0.1
-
-POINT = rows(
-    "PointFields",
-    (
-        Signal("idle_s", "s", "Cooling is demanded and stands still for so long; -1 not at all"),
-        Signal("crc_count", "", "Checksum errors counted when looked at last; NaN not known"),
-        Signal("crc_per_s", "1/s", "Checksum errors per second, averaged"),
-        Signal("sequence_count", "", "Sequence errors counted when looked at last; NaN not known"),
-        Signal("sequence_per_s", "1/s", "Sequence errors per second, averaged"),
-        Signal("positive_open_s", "s", "Positive contactor and precharge commanded open for so long; -1 not"),
-        Signal("negative_open_s", "s", "Negative contactor commanded open for so long; -1 not"),
-        Signal("positive_closed_s", "s", "Positive contactor commanded closed for so long; -1 not"),
-        Signal("negative_closed_s", "s", "Negative contactor commanded closed for so long; -1 not"),
-    ),
-)
 
 
 def new_points() -> Array:

@@ -14,8 +14,8 @@ from __future__ import annotations
 import numpy as np
 
 from ionward._compile import njit
-from ionward.image.catalogue import Signal, rows
 from ionward.image.inputs import RAW, Array
+from ionward.image.kernel_memory import HISTORY
 from ionward.image.parameters import MEASURE
 from ionward.image.signals import (
     BAD,
@@ -34,19 +34,6 @@ from ionward.image.signals import (
 )
 
 JUMP_SAMPLES = 3
-
-HISTORY_FIELDS = (
-    Signal("raw_s", "s", "Time that stood beside the raw value when it was looked at last"),
-    Signal("last_s", "s", "Newest plausible sample time, accepted or refused"),
-    Signal("good", "", "Last accepted value"),
-    Signal("good_s", "s", "Its sample time"),
-    Signal("changed_s", "s", "Sample time at which the accepted value last changed by one digit"),
-    Signal("held_since_s", "s", "Tick time of the first refused sample of this run"),
-    Signal("jump", "", "Newest value of a jump that is not believed yet"),
-    Signal("jump_s", "s", "Its sample time"),
-    Signal("jump_samples", "", "Samples of the jump that agree with each other"),
-)
-HISTORY = rows("History", HISTORY_FIELDS)
 
 
 def new_history(items: int) -> Array:

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ionward._compile import njit
-from ionward.image.catalogue import Signal, record
 from ionward.image.inputs import CHANNELS, Array, Raw
+from ionward.image.kernel_memory import HISTORY, VALIDATE_RECORD
 from ionward.image.layout import Image, Size
 from ionward.image.parameters import Parameters
-from ionward.safety.samples import HISTORY, fit, new_history, validate_block
+from ionward.safety.samples import fit, new_history, validate_block
 from ionward.safety.summary import (
     cell_summary,
     cell_temperatures,
@@ -22,16 +22,6 @@ from ionward.safety.summary import (
     compare_cell_sum,
     temperature_summary,
 )
-
-STATE_SIGNALS = (
-    Signal("started", "", "The first tick is over", "i8"),
-    Signal("current_disagrees", "", "The two current sensors disagreed when compared last", "i8"),
-    Signal("steady_current_a", "A", "Current since when it counts as steady"),
-    Signal("steady_since_s", "s", "Time since when the current has been steady"),
-    Signal("compared_cell_samples", "", "Sweep of the cells that was compared with the pack voltage last", "i8"),
-    Signal("oldest_cell_s", "s", "Time of the oldest cell sample in use"),
-)
-STATE_RECORD = record(STATE_SIGNALS)
 
 
 class ValidateMemory(NamedTuple):
@@ -46,7 +36,7 @@ class ValidateMemory(NamedTuple):
 
 def new_validate_memory(size: Size) -> ValidateMemory:
     """Memory before the first tick."""
-    state = np.zeros(1, STATE_RECORD)
+    state = np.zeros(1, VALIDATE_RECORD)
     state["steady_current_a"] = np.nan
     state["steady_since_s"] = np.inf
     state["oldest_cell_s"] = -np.inf
