@@ -107,6 +107,19 @@ CASES = [
         "allowed: false, or fuse.pyrofuse = true",
     ),
     (
+        ("pyrofuse = true", "pyrofuse = true\nfire_on_crash = true\n\n[sensors.crash]\nfitted = false"),
+        "fuse.fire_on_crash: value true: there is no crash signal; allowed: false, or sensors.crash.fitted = true",
+    ),
+    (
+        ("pyrofuse = true", "fire_on_crash = true"),
+        "fuse.fire_on_crash: value true: there is no pyrofuse; allowed: false, or fuse.pyrofuse = true",
+    ),
+    (
+        ("", '[watchdog]\ndevice = "gpio17"'),
+        'watchdog.device: value "gpio17": is no watchdog; '
+        "write a device as /dev/watchdog, or gpio:CHIP/LINE as gpio:gpiochip0/17",
+    ),
+    (
         ("", "[sensors.positive_tap]\nmaximum_v = 300.0"),
         "sensors.positive_tap.maximum_v: value 300: the sensor cannot see the pack's limit 403.2; "
         "allowed: 403.2 or more",

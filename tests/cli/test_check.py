@@ -80,6 +80,7 @@ def test_what_a_pack_lacks_is_not_judged() -> None:
 
 DOUBTS = [
     (("pyrofuse = true", "pyrofuse = true\ncurve = [[410, 200.0], [600, 1.0]]"), "fuse: melts in"),
+    (("pyrofuse = true", "pyrofuse = true\ntest_mode = true"), "the pyrofuse can never be fired"),
     (("pyrofuse = true", ""), "nothing ends such a current"),
     (("pyrofuse = true", "fitted = false"), "fuse: there is none"),
     (("break_current_a = 500.0", "break_current_a = 400.0"), "is below the rated pulse of 450 A"),

@@ -11,7 +11,7 @@ import numpy as np
 from helpers.scenarios import small_system
 from ionward.battery.system import System
 from ionward.control.bms import Bms
-from ionward.image.challenge import mix
+from ionward.image.challenge import answer_to, wish_word
 from ionward.image.exchange import CONTROL_RECORD, DRIVEN_RECORD
 from ionward.image.guard_limits import guard_limits
 from ionward.image.guard_table import GuardLimits
@@ -19,6 +19,7 @@ from ionward.image.inputs import CHANNEL, RAW, new_command, new_raw
 from ionward.image.signals import STATE_CONNECTED
 from ionward.safety.guard import Guard, Verdict
 from ionward.safety.guard_control import flow_word
+from ionward.safety.guard_input import SampleSum
 from ionward.twin.build import Start
 from ionward.twin.twin import Twin
 
@@ -27,9 +28,15 @@ CLOSED = ("main_positive", "main_negative")
 ALWAYS = flow_word((0, 1, 2, 3, 4))
 
 
+# Checksums of made-up parameter tables: what a sound control tells of each slice.
+SUMS = (11, 22, 33, 44, 55)
+
+
 def answer(record: Any) -> None:
     """Let control's record answer the challenge that stands in it."""
-    record["answer"] = mix(*(int(record[name][0]) for name in ("challenge", "flow", "tick")))
+    wish = wish_word(*(int(record[name][0]) for name in (*CONTACTORS, "pyrofuse", "open_request")))
+    told = ("challenge", "flow", "tick", "table_sum", "sample_sum")
+    record["answer"] = answer_to(*(int(record[name][0]) for name in told), wish)
 
 
 class Bench:
@@ -37,7 +44,10 @@ class Bench:
 
     def __init__(self, limits: GuardLimits, seed: int = 7, start_s: float = 1000.0) -> None:
         self.limits = limits
-        self.guard = Guard(limits, seed)
+        self.guard = Guard(limits, seed, SUMS)
+        self.tables = list(SUMS)  # as control's live tables give them
+        self.seen: Any = None  # the samples as control has them, where it does not have the newest
+        self._sum = SampleSum()
         self.now_s = start_s
         self.raw = new_raw(limits.cells, limits.sensors)
         self.control = np.zeros(1, CONTROL_RECORD)
@@ -122,6 +132,9 @@ class Bench:
             record["cool_runs"] += 1
         if self.verdict is not None:
             record["challenge"] = self.verdict.challenge
+        record["table_sum"] = self.tables[int(record["challenge"][0]) % len(self.tables)]
+        record["driver_cycle"] = self.driven["cycle"]
+        record["sample_sum"] = (SampleSum() if self.seen else self._sum).of(self.seen or self.raw)
         answer(record)
         self.spoil(record)
         self.control_count += 1
@@ -157,6 +170,7 @@ class ClosedLoop:
         self.control, self.driven = np.zeros(1, CONTROL_RECORD), np.zeros(1, DRIVEN_RECORD)
         self.control["acknowledged_s"] = -np.inf
         self.lie: tuple[str, ...] | None = None
+        self._sum = SampleSum()
         self.steps = 0
         self.verdict: Verdict | None = None
         self.enabled: list[bool] = []
@@ -197,7 +211,8 @@ class ClosedLoop:
     def _tick(self) -> None:
         self.bms.step(self.raw, self.command)
         s, record = self.bms.image.scalars[0], self.control
-        for name in ("tick", "flow", "balance_runs", "cool_runs"):
+        record["driver_cycle"], record["sample_sum"] = self.driven["cycle"], self._sum.of(self.raw)
+        for name in ("tick", "flow", "balance_runs", "cool_runs", "open_request"):
             record[name] = s[name]
         for name in CONTACTORS:
             record[name] = s[f"{name}_close"] if self.lie is None else name in self.lie

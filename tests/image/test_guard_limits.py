@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from helpers.examples import NAMES, example
 from helpers.scenarios import small_system
 from ionward.battery.system import System, load_system
+from ionward.control.disconnect import FUSE_WINDOW_S
 from ionward.image.fault_levels import decision_time_s, resolved_levels, sample_period_s
 from ionward.image.faults import BY_ID, Level
 from ionward.image.guard_limits import guard_limits
@@ -171,6 +172,27 @@ def test_the_way_through_json_changes_nothing(name: str) -> None:
     assert isinstance(back.cell_voltage, Watch)
     assert back.pack_voltage.high == math.inf
     assert back.pack_voltage.low == -math.inf
+
+
+@pytest.mark.verifies("SR-169")
+def test_the_pyrofuse_is_for_what_neither_contactor_breaks_in_that_direction() -> None:
+    contactors = {"break_current_a": 300.0, "break_charge_a": 200.0, "negative": {"break_current_a": 250.0}}
+    limits = guard_limits(small_system(contactors=contactors, fuse={"pyrofuse": True, "fire_on_crash": True}))
+    assert (limits.break_charge_a, limits.break_discharge_a) == (250.0, 300.0)
+    assert limits.pyrofuse_least_a < 250.0
+    assert limits.pyrofuse_samples >= 2
+    assert limits.pyrofuse_on_crash
+    assert not guard_limits(small_system()).pyrofuse_on_crash
+
+
+@pytest.mark.verifies("SR-166", "SR-130")
+@pytest.mark.parametrize("name", NAMES)
+def test_the_guard_waits_for_the_fuse_longer_than_the_kernel(name: str) -> None:
+    system = load_system(example(name))
+    limits = guard_limits(system)
+    if system.contactors.fitted:
+        assert limits.fuse_wait_s > FUSE_WINDOW_S
+        assert limits.opening_max_s > system.contactors.open_wait_s + FUSE_WINDOW_S
 
 
 def test_a_table_with_a_value_missing_is_refused() -> None:

@@ -260,3 +260,13 @@ def test_the_pack_file_decides_whether_there_is_a_pyrofuse(pyrofuse: bool) -> No
     system = small_system(fuse={"pyrofuse": pyrofuse}, contactors={"break_current_a": 100.0})
     result = run(system, scenario(20.0, fault=short))
     assert result.final["pyrofuse_fired"] == float(pyrofuse)
+
+
+@pytest.mark.verifies("SR-156")
+@pytest.mark.parametrize("test_mode", [True, False])
+def test_in_test_mode_protection_wishes_for_the_pyrofuse_and_nobody_fires_it(test_mode: bool) -> None:
+    crash = [{"name": "crash", "at_s": 8.0}]
+    fuse = {"pyrofuse": True, "fire_on_crash": True, "test_mode": test_mode}
+    result = run(small_system(fuse=fuse), scenario(12.0, fault=crash))
+    assert result.final["pyrofuse_fired"] == float(not test_mode)
+    assert "crash" in {event["fault"] for event in result.events}

@@ -16,9 +16,9 @@ from ionward.runtime.enables import Enables, default_expiry_s
 EXPIRY_S = 0.05
 
 
-def control(time_s: float, closed: bool = True, acknowledged_s: float = -math.inf, pyrofuse: bool = False) -> Any:
+def control(time_s: float, closed: bool = True, acknowledged_s: float = -math.inf) -> Any:
     record = np.zeros(1, ex.CONTROL_RECORD)
-    record["time_s"], record["acknowledged_s"], record["pyrofuse"] = time_s, acknowledged_s, pyrofuse
+    record["time_s"], record["acknowledged_s"] = time_s, acknowledged_s
     record["main_positive"] = record["main_negative"] = closed
     return record[0]
 
@@ -89,12 +89,6 @@ def test_an_orderly_opening_is_no_trip() -> None:
     assert not enables.step(1.01, control(1.01, closed=False), guard(1.01)).closed
     assert not enables.tripped
     assert enables.opened_time_s == 1.01
-
-
-def test_the_pyrofuse_can_be_fired_while_the_guard_is_silent_but_not_by_an_old_wish() -> None:
-    enables = Enables(EXPIRY_S)
-    assert enables.step(1.0, control(1.0, pyrofuse=True), guard(-math.inf)).pyrofuse
-    assert not enables.step(1.01, control(0.9, pyrofuse=True), guard(1.01)).pyrofuse
 
 
 @pytest.mark.verifies("SR-151")

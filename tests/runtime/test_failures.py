@@ -7,10 +7,12 @@ how fast this machine is; `ionward bench failures` measures that.
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import socket
 import threading
 import time
+import tty
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -196,7 +198,7 @@ def test_control_lies(run: LiveRun) -> None:
 
 @pytest.mark.verifies("SR-123")
 def test_guard_lies(run: LiveRun) -> None:
-    """A guard that says yes to everything: control opens by itself all the same."""
+    """A guard that says yes to everything: control opens by itself, and also where its challenge stands still."""
     forged = without_supervisor(run, "guard")
     done = threading.Event()
 
@@ -206,8 +208,12 @@ def test_guard_lies(run: LiveRun) -> None:
         while not done.wait(0.005):
             record["time_s"] = time.monotonic()
             record["cycle"] += 1
+            if asks.is_set():
+                record["challenge"] += 1
             forged.publish(record.view(np.int64))
 
+    asks = threading.Event()
+    asks.set()
     liar = threading.Thread(target=say_yes)
     liar.start()
     try:
@@ -216,6 +222,11 @@ def test_guard_lies(run: LiveRun) -> None:
         run.wait(lambda: not run.closed(), 10.0, "control opened")
         assert "hvil_open" in faults(run)
         assert run.live.inject("hvil_open", None, end=True)[0]
+        run.recover()
+        # The same yes in time, but it asks nothing new any more: control takes it for gone.
+        asks.clear()
+        run.wait(lambda: not run.closed(), 10.0, "control opened")
+        assert "guard_withholds" in faults(run)
     finally:
         done.set()
         liar.join()
@@ -275,3 +286,54 @@ def test_supervisor_killed_takes_everything_with_it(tmp_path: Path) -> None:
     assert driven["main_positive"] + driven["main_negative"] + driven["precharge"] == 0
     run.live.close()
     run.out.close()
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Iterator[tuple[LiveRun, int]]:
+    """A run with a terminal in the place of the hardware watchdog, and the terminal's other end."""
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    os.set_blocking(master, False)
+    run = LiveRun(tmp_path, "--no-dashboard", "--watchdog", os.ttyname(slave))
+    run.wait_connected()
+    yield run, master
+    if run.process.poll() is None:
+        run.stop()
+    os.close(master)
+    os.close(slave)
+
+
+def written(master: int) -> bytes:
+    """What has been written to the watchdog since the last look."""
+    with suppress(BlockingIOError):
+        return os.read(master, 100_000)
+    return b""
+
+
+@pytest.mark.verifies("SR-157")
+def test_the_hardware_watchdog_is_stroked_while_both_agree_and_closed_in_order(watched: tuple[LiveRun, int]) -> None:
+    run, master = watched
+    run.wait(lambda: b"\0" in written(master), 10.0, "stroked")
+    assert run.state()["watchdog"] == "stroked"
+    run.send("control", signal.SIGSTOP)
+    run.wait(lambda: run.driven()["tripped"] == 1, 10.0, "trip")
+    time.sleep(0.2)
+    written(master)
+    time.sleep(2.5)  # twice as long as between two strokes
+    assert written(master) == b""
+    assert run.state()["watchdog"] == "not stroked"
+    run.send("control", signal.SIGCONT)
+    run.recover()
+    run.wait(lambda: b"\0" in written(master), 10.0, "stroked again")
+    assert run.stop() == 0, run.told()
+    assert written(master).endswith(b"V")
+
+
+@pytest.mark.verifies("SR-157")
+def test_a_driver_that_is_killed_leaves_the_hardware_watchdog_to_bite(watched: tuple[LiveRun, int]) -> None:
+    run, master = watched
+    run.wait(lambda: b"\0" in written(master), 10.0, "stroked")
+    old = run.pid("plant")
+    run.send("plant", signal.SIGKILL)
+    run.wait(lambda: run.pid("plant") != old, 20.0, "driver started again")
+    assert b"V" not in written(master)

@@ -19,9 +19,9 @@ from ionward.battery.system import System, load_system
 from ionward.image.exchange import (
     GUARD_BLIND,
     GUARD_BUS,
-    GUARD_CURRENT,
     GUARD_TEMPERATURE,
     GUARD_VOLTAGE,
+    GUARD_WISH,
 )
 from ionward.image.inputs import CHANNEL, RAW
 from ionward.twin.build import Start
@@ -82,7 +82,8 @@ FAULTS: dict[str, tuple[list[tuple[Any, ...]], int]] = {
     "hot": ([("cell_temperature", cell, 95.0) for cell in range(4)], GUARD_TEMPERATURE),
     "monitor lost": ([("afe_lost", 1)], GUARD_BLIND),
     "current lost": ([("sensor_nan", "current"), ("sensor_nan", "current_redundant")], GUARD_BLIND),
-    "short circuit": ([("bus_short",)], GUARD_CURRENT),
+    # The fuse ends the current, which no contactor may break; what is left is a control that keeps its wish.
+    "short circuit": ([("bus_short",)], GUARD_WISH),
 }
 
 

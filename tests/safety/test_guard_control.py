@@ -13,6 +13,7 @@ from helpers.guarding import (
     CLOSED,
     CYCLE_S,
     LIMITS,
+    SUMS,
     Bench,
     answer,
     bench,
@@ -23,9 +24,11 @@ from ionward.image.exchange import (
     GUARD_ANSWER,
     GUARD_BUS,
     GUARD_FLOW,
+    GUARD_INPUT,
     GUARD_LATCHED,
     GUARD_OK,
     GUARD_SILENT,
+    GUARD_TABLES,
     GUARD_WISH,
 )
 from ionward.image.inputs import CHANNEL
@@ -110,6 +113,164 @@ def test_challenges_differ_from_cycle_to_cycle_and_from_guard_to_guard() -> None
     again, other = Bench(LIMITS, seed=1), Bench(LIMITS, seed=2)
     assert [again.step().challenge for _ in range(20)] == made
     assert not {other.step().challenge for _ in range(20)} & set(made)
+
+
+# Control's tables, input and output.
+
+
+@pytest.mark.verifies("SR-220")
+@pytest.mark.parametrize("number", range(len(SUMS)))
+def test_a_changed_table_is_told_within_a_round_and_until_it_is_right_again(number: int) -> None:
+    b = bench()
+    b.connected()
+    b.tables[number] ^= 1
+    verdict = b.step(len(SUMS) + 1)
+    assert (verdict.enable, verdict.trip_reason, verdict.tripped) == (False, GUARD_TABLES, True)
+    b.wish()
+    b.acknowledge()
+    verdict = b.step(5 * len(SUMS))  # the other slices are right all the while
+    assert (verdict.reason, verdict.place, verdict.tripped) == (GUARD_TABLES, number, True)
+    b.tables[number] ^= 1
+    assert b.step(20).enable
+
+
+@pytest.mark.verifies("SR-220")
+def test_control_that_tells_of_one_slice_only_does_not_pass() -> None:
+    """Whatever it tells: each challenge names the next slice."""
+    b = bench()
+    b.connected()
+
+    def spoil(record: Any) -> None:
+        record["table_sum"] = SUMS[0]
+        answer(record)
+
+    b.spoil = spoil
+    assert b.step(3).trip_reason == GUARD_TABLES
+
+
+def test_slices_take_turns_although_answers_are_missed() -> None:
+    b = bench()
+    b.good()
+    asked = set()
+    for k in range(40):
+        b.control_runs = k % 3 == 0
+        asked.add(int(b.step().challenge) % len(SUMS))
+    assert asked == set(range(len(SUMS)))
+    assert b.verdict is not None
+    assert b.verdict.enable
+
+
+@pytest.mark.verifies("SR-221")
+@pytest.mark.parametrize("connected", [True, False])
+def test_control_on_samples_that_stand_still_is_told_at_once(connected: bool) -> None:
+    """It claims the newest driver cycle, and its samples are those of an earlier one."""
+    b = bench()
+    b.connected() if connected else b.good()
+    b.seen = type(b.raw)(*(block.copy() for block in b.raw))
+    verdict = b.step(2)
+    assert (verdict.enable, verdict.reason, verdict.tripped) == (False, GUARD_INPUT, connected)
+    b.seen = None
+    b.wish()
+    b.acknowledge()
+    assert b.step(20).enable
+
+
+@pytest.mark.verifies("SR-221")
+@pytest.mark.parametrize(("block", "field"), [("cells", 0), ("temperatures", 0), ("channels", 0), ("channels", 1)])
+def test_one_wrong_bit_in_one_sample_is_told(block: str, field: int) -> None:
+    b = bench()
+    b.connected()
+    b.seen = type(b.raw)(*(values.copy() for values in b.raw))
+    b.drive()
+    for mine, real in zip(b.seen[1:], b.raw[1:], strict=True):
+        mine[...] = real
+    getattr(b.seen, block)[field].view("i8")[-1] ^= 1
+    b.driver_runs = False
+    assert b.step().reason == GUARD_INPUT
+
+
+@pytest.mark.verifies("SR-221")
+def test_control_that_stays_with_an_old_driver_cycle_is_told_after_the_deadline() -> None:
+    b = bench()
+    b.connected()
+    b.seen = type(b.raw)(*(block.copy() for block in b.raw))
+    cycle = int(b.driven["cycle"][0])
+
+    def spoil(record: Any) -> None:
+        record["driver_cycle"] = cycle
+        answer(record)
+
+    b.spoil = spoil
+    assert b.step(cycles_of(LIMITS.answer_deadline_s)).enable
+    assert b.step(3).reason == GUARD_INPUT
+
+
+def test_a_driver_cycle_that_the_guard_has_not_seen_proves_nothing() -> None:
+    b = bench()
+    b.connected()
+
+    def spoil(record: Any) -> None:
+        record["driver_cycle"] += 1000
+        record["sample_sum"] = 7
+        answer(record)
+
+    b.spoil = spoil
+    assert b.step(2).enable
+    assert b.for_s(LIMITS.answer_deadline_s + 2 * CYCLE_S).reason == GUARD_SILENT
+
+
+def test_a_driver_that_is_started_anew_counts_from_its_first_cycle() -> None:
+    b = bench()
+    b.good()
+    b.driven["cycle"] = 0
+    assert b.step(20).enable
+
+
+@pytest.mark.verifies("SR-222")
+@pytest.mark.parametrize("name", ["main_positive", "main_negative", "precharge", "pyrofuse", "open_request"])
+def test_a_wish_that_is_not_the_ticks_does_not_fit_the_answer(name: str) -> None:
+    """As if a bit flipped in the record on its way, behind the arithmetic of the answer."""
+    b = bench(has_pyrofuse=True)
+    b.connected()
+
+    def spoil(record: Any) -> None:
+        record[name] ^= 1
+
+    b.spoil = spoil
+    assert b.step().reason == GUARD_ANSWER
+
+
+@pytest.mark.verifies("SR-222")
+@pytest.mark.parametrize("wished", [("main_negative",), ("main_negative", "precharge")])
+def test_nothing_is_newly_closed_while_protection_asks_to_open(wished: tuple[str, ...]) -> None:
+    b = bench()
+    b.good()
+    b.control["open_request"] = 1
+    assert b.step().enable
+    b.wish(*wished)
+    verdict = b.step()
+    assert (verdict.reason, verdict.tripped) == (GUARD_WISH, True)
+
+
+@pytest.mark.verifies("SR-222")
+def test_what_protection_asks_to_open_is_open_after_the_longest_opening() -> None:
+    b = bench()
+    b.connected()
+    b.control["open_request"] = 2
+    assert b.for_s(LIMITS.opening_max_s - CYCLE_S).enable
+    verdict = b.step(4)
+    assert (verdict.reason, verdict.place) == (GUARD_WISH, 0)
+
+
+def test_an_opening_in_order_under_protections_request_is_sound() -> None:
+    b = bench()
+    b.connected()
+    b.control["open_request"] = 1
+    assert b.for_s(1.0).enable
+    b.wish("main_negative")
+    assert b.for_s(0.5).enable
+    b.wish()
+    assert b.for_s(10.0).enable
 
 
 # Program flow.
@@ -352,3 +513,15 @@ def test_a_pack_without_a_pyrofuse_never_has_the_wish() -> None:
     b.step(3)
     b.control["pyrofuse"] = 1
     assert b.step().reason == GUARD_WISH
+
+
+@pytest.mark.verifies("SR-163")
+@pytest.mark.parametrize("on_crash", [True, False])
+def test_a_crash_makes_the_wish_plausible_where_the_description_says_so(on_crash: bool) -> None:
+    b = bench(has_pyrofuse=True, pyrofuse_on_crash=on_crash)
+    b.channels["crash"] = 0.0
+    b.connected()
+    b.channels["crash"] = 1.0
+    b.step(2)
+    b.control["pyrofuse"] = 1
+    assert b.step().reason == (GUARD_OK if on_crash else GUARD_WISH)

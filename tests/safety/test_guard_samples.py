@@ -42,7 +42,7 @@ BEYOND = {
 @pytest.mark.parametrize("case", BEYOND)
 def test_beyond_a_limit_trips_after_samples_and_time_and_not_before(case: str) -> None:
     block, item, value, reason, place, watch = BEYOND[case]
-    b = bench()
+    b = bench(break_discharge_a=1000.0)
     b.connected()
     getattr(b, block)[item] = value
     needed = max(watch.samples, cycles_of(watch.delay_s) + 1)
@@ -197,3 +197,95 @@ def test_what_the_pack_does_not_have_is_not_missed() -> None:
     b.temperatures[:] = 500.0
     b.channels["current_redundant_a"] = 1e6
     assert b.for_s(5.0).enable
+
+
+# A current that contactors may not break, and the pyrofuse.
+
+ABOVE_A = LIMITS.break_discharge_a + 1.0
+
+
+@pytest.mark.verifies("SR-160", "SR-130")
+def test_what_no_contactor_may_break_is_left_to_the_fuse_for_a_while() -> None:
+    b = bench()
+    b.connected()
+    b.channels["current_a"] = min(LIMITS.current.low, -LIMITS.break_discharge_a) - 1.0
+    b.cells[3] = LIMITS.cell_voltage.low - 0.5  # as in a short circuit: opening because of it would be no better
+    assert b.for_s(LIMITS.fuse_wait_s).enable
+    verdict = b.for_s(1.0)
+    assert (verdict.enable, verdict.reason) == (False, GUARD_VOLTAGE)
+
+
+def test_the_wait_for_the_fuse_ends_with_the_current() -> None:
+    b = bench()
+    b.connected()
+    b.channels["current_a"] = min(LIMITS.current.low, -LIMITS.break_discharge_a) - 1.0
+    b.cells[3] = LIMITS.cell_voltage.low - 0.5
+    b.for_s(1.0)
+    b.channels["current_a"] = 0.0
+    assert b.step(2).reason == GUARD_VOLTAGE
+
+
+PYRO = {"has_pyrofuse": True}
+
+
+@pytest.mark.verifies("SR-169")
+@pytest.mark.parametrize("channel", ["current_a", "current_redundant_a"])
+@pytest.mark.parametrize("current_a", [LIMITS.break_charge_a + 1.0, -ABOVE_A])
+def test_enough_new_samples_above_what_contactors_break_call_for_the_pyrofuse(channel: str, current_a: float) -> None:
+    b = bench(**PYRO)
+    b.good()
+    b.channels[channel] = current_a
+    told = [b.step().pyrofuse for _ in range(LIMITS.pyrofuse_samples + 1)]
+    assert told == [False] * (LIMITS.pyrofuse_samples - 1) + [True, True]
+    b.channels[channel] = 0.0
+    assert not b.step().pyrofuse
+
+
+@pytest.mark.verifies("SR-169")
+@pytest.mark.parametrize(
+    "current_a", [LIMITS.break_charge_a, -LIMITS.break_discharge_a, math.nan, LIMITS.current_most_a + 1.0, -math.inf]
+)
+def test_what_is_below_or_no_current_at_all_never_does(current_a: float) -> None:
+    b = bench(**PYRO)
+    b.good()
+    b.channels["current_a"] = current_a
+    assert not any(b.step().pyrofuse for _ in range(10))
+
+
+@pytest.mark.verifies("SR-169")
+def test_a_single_sample_or_an_old_one_does_not_call_for_it() -> None:
+    b = bench(**PYRO)
+    b.good()
+    for _ in range(5):
+        b.channels["current_a"] = -ABOVE_A
+        assert not b.step().pyrofuse
+        b.silent = {"channels"}  # the same sample, read again and again
+        assert not any(b.step().pyrofuse for _ in range(3))
+        b.silent = set()
+        b.channels["current_a"] = 0.0
+        assert not b.step().pyrofuse
+    b.channels["current_a"] = -ABOVE_A
+    assert b.step(5).pyrofuse
+    b.silent = {"channels"}
+    assert not b.for_s(LIMITS.current.age_max_s + 2 * CYCLE_S).pyrofuse
+
+
+@pytest.mark.parametrize("fitted", [True, False])
+def test_without_a_pyrofuse_nothing_calls_for_it(fitted: bool) -> None:
+    b = bench(has_pyrofuse=fitted, pyrofuse_on_crash=True)
+    b.good()
+    b.channels["current_a"], b.channels["crash"] = -ABOVE_A, 1.0
+    assert b.step(5).pyrofuse == fitted
+
+
+@pytest.mark.verifies("SR-169")
+@pytest.mark.parametrize("on_crash", [True, False])
+def test_a_crash_calls_for_it_where_the_description_says_so(on_crash: bool) -> None:
+    b = bench(has_pyrofuse=True, pyrofuse_on_crash=on_crash)
+    b.channels["crash"] = 0.0
+    b.good()
+    b.channels["crash"] = 1.0
+    assert not b.step().pyrofuse
+    assert b.step(5).pyrofuse == on_crash
+    b.channels["crash"] = math.nan
+    assert not b.step().pyrofuse

@@ -603,6 +603,23 @@ def test_the_pyrofuse_is_wished_for_only_above_what_contactors_break(
 
 
 @pytest.mark.verifies("SR-129")
+@pytest.mark.parametrize("on_crash", [0, 1])
+@pytest.mark.parametrize("fitted", [0, 1])
+def test_a_crash_calls_for_the_pyrofuse_where_the_description_says_so(on_crash: int, fitted: int) -> None:
+    k = Kernel(pyrofuse_on_crash=on_crash, has_pyrofuse=fitted)
+    k.close()
+    k.channels["hvil_closed"] = 0.0  # another fault does not
+    k.run(0.1)
+    assert k.s["pyrofuse_fire"] == 0
+    k.channels["crash"] = 1.0
+    k.run(0.1)
+    assert k.s["pyrofuse_fire"] == on_crash * fitted
+    k.channels["crash"] = 0.0  # the fault stays latched; the signal is over
+    k.run(1.0)
+    assert k.s["pyrofuse_fire"] == 0
+
+
+@pytest.mark.verifies("SR-129")
 def test_the_pyrofuse_never_fires_by_current_alone_or_on_a_single_sample() -> None:
     k = Kernel(**breaking(100.0))
     k.close()

@@ -26,7 +26,7 @@ def test_every_requirement_leads_to_code_and_tests() -> None:
 def test_a_faults_rule_and_its_own_cases_are_found() -> None:
     crash = trace(CASE, TESTS).requirements["SR-031"]
     assert crash.faults == ("crash",)
-    assert crash.code == ("safety/rules_connection.py:channel_rules",)
+    assert crash.code == ("safety/protect.py:wish_pyrofuse", "safety/rules_connection.py:channel_rules")
     assert "tests/safety/test_protect.py::test_fault_is_raised_in_its_time_and_place[crash]" in crash.tests
     assert not any("hvil" in test for test in crash.tests)
     assert crash.goals == ("SG-05", "SG-06")

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from ionward.battery.connection import WATCHDOG_GPIO, WATCHDOG_HELP
 from ionward.battery.problems import Problem
 from ionward.battery.sensors import SENSOR_NAMES, Sensor
 
@@ -186,6 +187,16 @@ def _sensors_of_the_pack(system: System) -> Iterator[Problem]:
         yield Problem(
             "sensors.pyrofuse_loop.fitted", True, "there is no pyrofuse whose loop could be read",
             "allowed: false, or fuse.pyrofuse = true", ("sensors.pyrofuse_loop.fitted", "fuse.pyrofuse"),
+        )  # fmt: skip
+    device = system.watchdog.device
+    if device and not device.startswith("/") and not WATCHDOG_GPIO.fullmatch(device):
+        yield Problem("watchdog.device", device, "is no watchdog", WATCHDOG_HELP, ("watchdog.device",))
+    if system.fuse.fire_on_crash and not (system.fuse.pyrofuse and sensors.crash.fitted):
+        missing = "a crash signal" if system.fuse.pyrofuse else "a pyrofuse"
+        needs = "sensors.crash.fitted = true" if system.fuse.pyrofuse else "fuse.pyrofuse = true"
+        yield Problem(
+            "fuse.fire_on_crash", True, f"there is no {missing[2:]}", f"allowed: false, or {needs}",
+            ("fuse.fire_on_crash", "fuse.pyrofuse", "sensors.crash.fitted"),
         )  # fmt: skip
     full = system.series * limits.cell_voltage_max_v
     coldest = min(limits.charge_temperature_min_c, limits.discharge_temperature_min_c)

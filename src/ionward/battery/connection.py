@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from pydantic import Field
 
 from ionward.battery.part import Count, NotNegative, Positive, SystemPart
+
+WATCHDOG_GPIO = re.compile(r"gpio:(?:/dev/)?(?P<chip>\w+)/(?P<line>\d+)")
+WATCHDOG_HELP = "write a device as /dev/watchdog, or gpio:CHIP/LINE as gpio:gpiochip0/17"
 
 
 class OtherContactor(SystemPart):
@@ -77,6 +81,12 @@ class Fuse(SystemPart):
     pyrofuse: Annotated[
         bool, Field(description="A pyrotechnic fuse, fired by the BMS, opens what contactors may not")
     ] = False
+    fire_on_crash: Annotated[
+        bool, Field(description="The pyrofuse is also fired when the crash signal says that the vehicle crashes")
+    ] = False
+    test_mode: Annotated[
+        bool, Field(description="For work on the pack: the BMS behaves as ever, but the pyrofuse can never be fired")
+    ] = False
     rating_a: Annotated[Positive, Field(description="Current that the fuse carries for ever")]
     curve: Annotated[
         list[Annotated[list[Positive], Field(min_length=2, max_length=2)]],
@@ -93,3 +103,14 @@ class DcLink(SystemPart):
     capacitance_f: Annotated[NotNegative, Field(description="Capacitors of inverter, charger and converters together")]
     discharge_ohm: Annotated[Positive, Field(description="Resistance that empties the link when the pack is open")]
     dead_v: Annotated[Positive, Field(description="A bus below this counts as dead")]
+
+
+class Watchdog(SystemPart):
+    """Hardware watchdog, stroked only while control and guard agree: `[watchdog]`."""
+
+    device: Annotated[
+        str, Field(description="Its device: /dev/watchdog (resets the machine) or gpio:CHIP/LINE (a pulse); empty none")
+    ] = ""
+    timeout_s: Annotated[
+        Positive, Field(le=300.0, description="It bites after this; it is stroked five times as often")
+    ] = 5.0

@@ -73,6 +73,8 @@ def _fuse(system: System) -> Iterator[str]:
                 f"fuse: melts in {melting_s:.3g} s at the rated pulse of {pulse_a:g} A for {limits.pulse_s:g} s: "
                 "repeated pulses age it; take a larger rating_a"
             )
+    if fuse.pyrofuse and fuse.test_mode:
+        yield "fuse: test_mode = true: the pyrofuse can never be fired; set it to false before the pack is used"
     if not contactors.fitted:
         return
     if contactors.break_current_a < pulse_a:

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 
 from ionward.battery.cell import CellModel
 from ionward.battery.checks import system_problems
-from ionward.battery.connection import Contactors, DcLink, Fuse, Precharge
+from ionward.battery.connection import Contactors, DcLink, Fuse, Precharge, Watchdog
 from ionward.battery.cooling import Balancing, Cooling
 from ionward.battery.defaults import Values, merge, profile_defaults
 from ionward.battery.derived import is_derived, with_derived
@@ -73,6 +73,7 @@ class System(SystemPart):
     balancing: Balancing
     cycle: Cycle
     estimate: Estimate = Estimate()
+    watchdog: Watchdog = Watchdog()
     cell_model: CellModel
     file: str = ""  # where the description came from, for messages
 

@@ -106,6 +106,8 @@ def _connection(summary: dict[str, Any]) -> Table:
             for current, seconds in connection["fuse_melting_s"].items()
         )
         pyrofuse = ", with pyrofuse" if connection["pyrofuse"] else ""
+        pyrofuse += ", also fired by a crash" if connection["pyrofuse_on_crash"] else ""
+        pyrofuse += " in test mode (it can never be fired)" if connection["pyrofuse_test_mode"] else ""
         rows.append(("fuse", f"{connection['fuse_rating_a']:g} A{pyrofuse}; melts at {melting}"))
     if balancing["kind"] == "none":
         rows.append(("balancing", "none"))

@@ -53,6 +53,10 @@ def run(
     duration: Annotated[float | None, typer.Option(min=0.1, help="End after so many seconds.")] = None,
     no_dashboard: Annotated[bool, typer.Option("--no-dashboard", help="Without dashboard and API.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the simulated battery.")] = 1,
+    watchdog: Annotated[
+        str | None,
+        typer.Option(help="Hardware watchdog: /dev/watchdog or gpio:CHIP/LINE (default: the system file's)."),
+    ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="A new simulated battery, also if one still lives.")] = False,
 ) -> None:
     """Run the BMS in real time until Ctrl-C, which opens the contactors and ends every process.
@@ -66,13 +70,18 @@ def run(
         raise UserError("captures and --map need --from: ionward run SYSTEM.toml --from CAPTURE…")
     if from_ and scenario is not None:
         raise UserError("--scenario and --from exclude each other: captures bring their own course of events")
+    if from_ and watchdog:
+        raise UserError("--watchdog and --from exclude each other: with captures nothing is driven")
+    if watchdog is not None:
+        _check_watchdog(watchdog)
     host, port = parse_address(http)
     console = Console(highlight=False, soft_wrap=True)
     session = Session(console, system, state_dir, host, port, tuple(http_name or ()), dashboard=not no_dashboard)
     session.open(fresh)
     try:
         driver = "io" if from_ else "plant"
-        session.start(driver, lambda: _prepare(system, scenario, [*(from_ or []), *(more or [])], map_ or [], seed))
+        files = [*(from_ or []), *(more or [])]
+        session.start(driver, lambda: _prepare(system, scenario, files, map_ or [], seed, watchdog))
         session.watch(duration)
     finally:
         troubles = session.close()
@@ -80,7 +89,9 @@ def run(
         raise typer.Exit(1)
 
 
-def _prepare(system: Path, scenario: Path | None, captures: list[Path], mapping: list[str], seed: int) -> Prepared:
+def _prepare(
+    system: Path, scenario: Path | None, captures: list[Path], mapping: list[str], seed: int, watchdog: str | None
+) -> Prepared:
     if not captures:
         # A battery is built, not run, in this process: it starts half a second sooner without a compiler.
         interpret_here()
@@ -92,7 +103,23 @@ def _prepare(system: Path, scenario: Path | None, captures: list[Path], mapping:
     if captures:
         return prepare_captures(described, captures, mapping)
     chosen = load_scenario(scenario) if scenario else live_scenario(described.system.profile)
-    return prepare_twin(described, chosen, repeat=scenario is None, seed=seed)
+    prepared = prepare_twin(described, chosen, repeat=scenario is None, seed=seed)
+    if watchdog is not None:
+        prepared.plan = replace(prepared.plan, watchdog=watchdog)
+    _check_watchdog(prepared.plan.watchdog)
+    return prepared
+
+
+def _check_watchdog(device: str) -> None:
+    """Refuse a hardware watchdog that cannot be used, before anything is started.
+
+    Raises:
+        UserError: it is no watchdog's name, is not there, or may not be written.
+    """
+    if device:
+        from ionward.runtime.watchdog import check_watchdog
+
+        check_watchdog(device)
 
 
 def parse_address(text: str) -> tuple[str, int]:

@@ -141,6 +141,11 @@ class StateNow(CellSummary):
     contactors_driven: dict[str, Position]
     contactors_disagree: list[str]
     pyrofuse: Literal["intact", "fired"] | None
+    pyrofuse_armed: bool | None = Field(description="The path can carry current and the igniter loop is intact")
+    pyrofuse_test: bool | None = Field(description="Test mode: the pyrofuse can never be fired")
+    watchdog: Literal["none", "not started", "stroked", "not stroked", "closed in order", "failed"] = Field(
+        description="Hardware watchdog"
+    )
     fuse_blown: bool | None
     enables: Enables
     guard: Guard

@@ -1,26 +1,72 @@
 """The guard's challenge and control's answer to it.
 
-`mix` is plain integer arithmetic on 31-bit words: products stay within 63 bits, so Python and compiled code (the
+The answer is made of the challenge, the program flow and number of the tick, a checksum over a slice of control's
+parameter tables, a sum over the raw samples that the tick has seen, and what the tick wants done. So a control whose
+tables have changed, that works on old samples, or whose word was changed on its way, answers wrongly.
+
+All of it is plain integer arithmetic: products of 31-bit words stay within 63 bits, so Python and compiled code (the
 caller compiles it) give the same number. It is no cryptography: it tells a control that computes from one that repeats
 what it said before, or whose program went astray.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
 WORD = 0x7FFFFFFF  # 31 bits
 # Odd factors below 31 bits whose products spread well over the bits that are kept, and starts that are not zero.
 FACTOR_A, FACTOR_B = 1103515245, 1664525013
 START_A, START_B = 0x2545F491, 0x19D699A5
+HALF = 0xFFFFFFFF  # 32 bits
+GOLDEN = 0x9E3779B97F4A7C15  # 2**64 divided by the golden ratio, odd: its multiples spread over 64 bits (Knuth)
+
+Keys = npt.NDArray[np.uint64]
 
 
 def mix(challenge: int, flow: int, tick: int) -> int:
-    """The answer to a challenge, out of the tick's program flow and number: 0 to 2**62 - 1.
-
-    The low 62 bits of challenge and tick and the low 31 bits of the flow count.
-    """
+    """One number out of three: 0 to 2**62 - 1. The low 62 bits of the first and last and 31 of the second count."""
     a, b = START_A, START_B
     for word in (challenge & WORD, (challenge >> 31) & WORD, flow & WORD, tick & WORD, (tick >> 31) & WORD, 0):
         a = ((a ^ word) * FACTOR_A + b) & WORD
         b = ((b ^ (a >> 13)) * FACTOR_B + word) & WORD
         a = a ^ (b >> 11)
     return (a << 31) | b
+
+
+def answer_to(challenge: int, flow: int, tick: int, table_sum: int, sample_sum: int, wish: int) -> int:
+    """The answer to a challenge: 0 to 2**62 - 1. Of sums and wish, the low 62 and 31 bits count."""
+    a, b = START_A, START_B
+    for word in (challenge & WORD, (challenge >> 31) & WORD, flow & WORD, tick & WORD, (tick >> 31) & WORD,
+                 table_sum & WORD, (table_sum >> 31) & WORD, sample_sum & WORD, (sample_sum >> 31) & WORD,
+                 wish & WORD, 0):  # fmt: skip
+        a = ((a ^ word) * FACTOR_A + b) & WORD
+        b = ((b ^ (a >> 13)) * FACTOR_B + word) & WORD
+        a = a ^ (b >> 11)
+    return (a << 31) | b
+
+
+def wish_word(main_positive: int, main_negative: int, precharge: int, pyrofuse: int, open_request: int) -> int:
+    """What a tick wants done, as one small number."""
+    return main_positive | main_negative << 1 | precharge << 2 | pyrofuse << 3 | open_request << 4
+
+
+def fold(words: Any, first: int, last: int) -> int:
+    """Checksum of the words `first` to `last - 1`, 32 bits. `words` are 64-bit integers, in an array or a list.
+
+    Every step can be undone, so one changed word always gives another number.
+    """
+    total = START_A
+    for k in range(first, last):
+        total = ((total ^ (words[k] & HALF)) * FACTOR_A) & HALF
+        total = total ^ (total >> 15)
+        total = ((total ^ ((words[k] >> 32) & HALF)) * FACTOR_B) & HALF
+        total = total ^ (total >> 15)
+    return int(total)
+
+
+def sample_keys(count: int) -> Keys:
+    """Odd factors for the words of the raw samples: the sum of words times keys tells every single changed word."""
+    return (np.arange(1, count + 1, dtype=np.uint64) * np.uint64(GOLDEN)) | np.uint64(1)

@@ -25,9 +25,12 @@ GUARD_REASONS = (
     "control's wish for the contactors is not plausible",
     "the guard itself stood still",
     "a stop is waiting to be acknowledged",
+    "control's parameter tables have changed",
+    "control works on other samples than the driver gave",
 )
 (GUARD_OK, GUARD_STARTING, GUARD_NO_SAMPLES, GUARD_SILENT, GUARD_ANSWER, GUARD_FLOW, GUARD_VOLTAGE, GUARD_TEMPERATURE,
- GUARD_CURRENT, GUARD_BLIND, GUARD_BUS, GUARD_WISH, GUARD_STOOD, GUARD_LATCHED) = range(len(GUARD_REASONS))  # fmt: skip
+ GUARD_CURRENT, GUARD_BLIND, GUARD_BUS, GUARD_WISH, GUARD_STOOD, GUARD_LATCHED, GUARD_TABLES,
+ GUARD_INPUT) = range(len(GUARD_REASONS))  # fmt: skip
 
 TRIP_REASONS = (
     "",
@@ -39,6 +42,11 @@ TRIP_REASONS = (
 )
 (TRIP_NONE, TRIP_CONTROL_EXPIRED, TRIP_GUARD_EXPIRED, TRIP_GUARD_WITHDREW, TRIP_STOOD,
  TRIP_SUPERVISOR) = range(len(TRIP_REASONS))  # fmt: skip
+
+# The hardware watchdog, as the driver treats it.
+WATCHDOG_STATES = ("none", "not started", "stroked", "not stroked", "closed in order", "failed")
+(WATCHDOG_NONE, WATCHDOG_WAITING, WATCHDOG_STROKED, WATCHDOG_WITHHELD, WATCHDOG_CLOSED,
+ WATCHDOG_FAILED) = range(len(WATCHDOG_STATES))  # fmt: skip
 
 # Written by `io` (or `plant`, with the simulated battery behind it) in each of its cycles, behind the raw samples.
 DRIVEN_SIGNALS = (
@@ -55,6 +63,10 @@ DRIVEN_SIGNALS = (
     Signal("trip_count", "", "Trips since the driver started", "i8", 0),
     Signal("trip_time_s", "s", "Time of the last trip; NaN none"),
     Signal("opened_time_s", "s", "Time at which the coils were last switched from closed to open; NaN never"),
+    Signal("pyrofuse_armed", "", "The path can carry current and the igniter loop is intact", "i8", 0, 1, YES_NO),
+    Signal("pyrofuse_test", "", "Test mode: the pyrofuse can never be fired", "i8", 0, 2,
+           ("no", "yes", "yes, and a firing was refused")),
+    Signal("watchdog", "", "Hardware watchdog", "i8", 0, len(WATCHDOG_STATES) - 1, WATCHDOG_STATES),
     Signal("vehicle_connect", "", "The vehicle or inverter wishes to be connected", "i8", 0, 1, YES_NO),
     Signal("vehicle_purpose", "", "What for", "i8", 0, 1, ("drive", "charge")),
     Signal("vehicle_acknowledge", "", "Acknowledgements that came over the vehicle's side", "i8", 0),
@@ -75,6 +87,8 @@ CONTROL_SIGNALS = (
     Signal("driver_cycle", "", "Driver cycle whose samples this tick has seen", "i8", 0),
     Signal("challenge", "", "Challenge of the guard that is answered here", "i8"),
     Signal("answer", "", "Answer to it", "i8"),
+    Signal("table_sum", "", "Checksum of the slice of control's parameter tables that the challenge names", "i8"),
+    Signal("sample_sum", "", "Sum over the raw samples that this tick has seen", "i8"),
     Signal("flow", "", "Program flow of the tick: what its stages left when each came to its end", "i8"),
     Signal("balance_runs", "", "How often the balancing stage has run", "i8", 0),
     Signal("cool_runs", "", "How often the cooling stage has run", "i8", 0),
@@ -82,6 +96,7 @@ CONTROL_SIGNALS = (
     Signal("main_negative", "", "Wish", "i8", 0, 1, ("open", "close")),
     Signal("precharge", "", "Wish", "i8", 0, 1, ("open", "close")),
     Signal("pyrofuse", "", "Wish", "i8", 0, 1, YES_NO),
+    Signal("open_request", "", "What protection asks for", "i8", 0, 2, ("nothing", "open in order", "open now")),
     Signal("pump", "", "Demand", "f8", 0, 1),
     Signal("fan", "", "Demand", "f8", 0, 1),
     Signal("heater", "", "Demand", "f8", 0, 1),
@@ -106,6 +121,7 @@ GUARD_SIGNALS = (
     Signal("tripped", "", "The enable was withdrawn and waits to be acknowledged", "i8", 0, 1, YES_NO),
     Signal("trip_reason", "", "Why it was withdrawn", "i8", 0, len(GUARD_REASONS) - 1, GUARD_REASONS),
     Signal("trip_count", "", "How often it was withdrawn since the guard started", "i8", 0),
+    Signal("pyrofuse", "", "Its own samples call for the pyrofuse", "i8", 0, 1, YES_NO),
 )  # fmt: skip
 
 COMMANDS = (

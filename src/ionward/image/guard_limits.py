@@ -41,6 +41,9 @@ BLIND_GRACE_S = 0.1
 BUS_MARGIN = 1.5
 PRECHARGE_GRACE_S = 0.5
 PYROFUSE_SHARE = 0.95
+# What protection asks to open may stay closed while the current falls and while a fuse is waited for.
+FUSE_WAIT_S, OPENING_GRACE_S = 3.0, 0.5
+PYROFUSE_SAMPLES = 2  # one wrong sample decides nothing
 PYROFUSE_MEMORY_S, PYROFUSE_MEMORY_CYCLES, PYROFUSE_MEMORY_SAMPLES = 0.1, 5, 4
 
 
@@ -51,6 +54,7 @@ def guard_limits(system: System) -> GuardLimits:
     has_precharge = contactors.fitted and precharge.fitted
     expiry_s = max(system.cycle.enable_expiry_s or EXPIRY_S, EXPIRY_CYCLES * cycle_s)
     answer_deadline_s = max(expiry_s + ANSWER_LATER_S, ANSWER_CYCLES * cycle_s)
+    above_a = {charge: _unbreakable_a(system, charge) for charge in (True, False)}
     return GuardLimits(
         cycle_s=cycle_s,
         cells=size.cells,
@@ -61,6 +65,7 @@ def guard_limits(system: System) -> GuardLimits:
         current_redundant=_current(system, sensors.current_redundant),
         pack_voltage=_seen_only(sensors.pack_voltage),
         bus_voltage=_seen_only(sensors.bus_voltage),
+        crash=_seen_only(sensors.crash),
         module_sensors=np.unique(sensor_modules(system.topology), return_index=True)[1],
         io_deadline_s=expiry_s,
         answer_deadline_s=answer_deadline_s,
@@ -74,13 +79,30 @@ def guard_limits(system: System) -> GuardLimits:
         bus_dead_v=0.0 if has_precharge else system.dc_link.dead_v + sensors.bus_voltage.tolerance,
         bus_memory_s=max(sensors.pack_voltage.age_max_s, sensors.bus_voltage.age_max_s) + sensors.hold_s,
         precharge_max_s=precharge.timeout_s + contactors.close_timeout_s + PRECHARGE_GRACE_S,
-        pyrofuse_least_a=PYROFUSE_SHARE * contactors.break_current_a,
+        pyrofuse_least_a=PYROFUSE_SHARE * min(above_a.values()),
         pyrofuse_memory_s=max(
             PYROFUSE_MEMORY_S,
             PYROFUSE_MEMORY_CYCLES * cycle_s,
             PYROFUSE_MEMORY_SAMPLES * sensors.current.period_s,
         ),
+        opening_max_s=contactors.open_wait_s + FUSE_WAIT_S + 2 * contactors.open_timeout_s + OPENING_GRACE_S,
+        break_charge_a=above_a[True],
+        break_discharge_a=above_a[False],
+        current_most_a=_most_a(sensors.current, sensors.current_redundant),
+        fuse_wait_s=FUSE_WAIT_S + 2 * contactors.open_timeout_s + OPENING_GRACE_S if contactors.fitted else 0.0,
+        pyrofuse_samples=PYROFUSE_SAMPLES,
+        pyrofuse_on_crash=system.fuse.fire_on_crash,
     )
+
+
+def _unbreakable_a(system: System, charge: bool) -> float:
+    """Above this, neither contactor may break the current."""
+    return max(system.contactors.breaks_a(negative, charge) for negative in (False, True))
+
+
+def _most_a(*sensors: Sensor) -> float:
+    """The largest current of either direction that a fitted sensor can read."""
+    return max(max(abs(s.low), abs(s.high)) for s in sensors if s.fitted)
 
 
 def critical_level(system: System, fault_id: str) -> Level:

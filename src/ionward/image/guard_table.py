@@ -49,6 +49,7 @@ class GuardLimits(NamedTuple):
     current_redundant: Watch
     pack_voltage: Watch
     bus_voltage: Watch
+    crash: Watch
     module_sensors: Numbers
     # The processes beside it.
     io_deadline_s: float  # the samples' process must come on within this
@@ -66,6 +67,15 @@ class GuardLimits(NamedTuple):
     precharge_max_s: float  # the precharge path may be wished closed for so long
     pyrofuse_least_a: float  # the pyrofuse may be wished for only after a current above this
     pyrofuse_memory_s: float  # … within this time
+    opening_max_s: float  # something may be wished closed for so long while protection asks to open
+    # Above this, neither contactor may break the current of this direction: it is left to the fuse for `fuse_wait_s`.
+    break_charge_a: float
+    break_discharge_a: float
+    current_most_a: float  # no sensor can read more: such a reading is no current
+    fuse_wait_s: float
+    # Its own condition for the pyrofuse: new samples of such a current, or of a crash.
+    pyrofuse_samples: int  # in a row
+    pyrofuse_on_crash: bool
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values that JSON can hold; an infinite number becomes None."""
@@ -81,7 +91,8 @@ class GuardLimits(NamedTuple):
         return cls(**{name: _value(name, values[name]) for name in cls._fields})
 
 
-_WATCHES = frozenset(("cell_voltage", "temperature", "current", "current_redundant", "pack_voltage", "bus_voltage"))
+_WATCHES = frozenset(("cell_voltage", "temperature", "current", "current_redundant", "pack_voltage", "bus_voltage",
+                      "crash"))  # fmt: skip
 # Numbers that may be infinite, and the sign that they then have.
 _LOWEST = frozenset(("range_low", "low"))
 

@@ -52,6 +52,7 @@ PARAMETER_SIGNALS = (
     Signal("i2t_rated_a", "A", "Current that busbars carry for ever"),
     Signal("i2t_time_s", "s", "Thermal time constant of busbars"),
     Signal("has_pyrofuse", "", "The pack has a pyrofuse that the BMS can fire", "i8", 0, 1),
+    Signal("pyrofuse_on_crash", "", "A crash calls for the pyrofuse, whatever the current", "i8", 0, 1),
     Signal("open_wait_s", "s", "An opening in order waits so long at most for the current to fall"),
     Signal("bus_dead_v", "V", "A bus below this counts as dead"),
     # balancing

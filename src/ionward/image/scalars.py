@@ -77,6 +77,7 @@ def _connection(system: System) -> dict[str, float]:
         "i2t_rated_a": max(limits.charge_current_max_a, limits.discharge_current_max_a),
         "i2t_time_s": max(BUSBAR_S, BUSBAR_PULSES * limits.pulse_s),
         "has_pyrofuse": system.fuse.pyrofuse,
+        "pyrofuse_on_crash": system.fuse.pyrofuse and system.fuse.fire_on_crash,
         "open_wait_s": contactors.open_wait_s,
         "bus_dead_v": system.dc_link.dead_v,
     }

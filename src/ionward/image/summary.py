@@ -120,6 +120,8 @@ def _connection(system: System) -> dict[str, Any]:
         values |= {
             "fuse_rating_a": fuse.rating_a,
             "pyrofuse": fuse.pyrofuse,
+            "pyrofuse_on_crash": fuse.pyrofuse and fuse.fire_on_crash,
+            "pyrofuse_test_mode": fuse.pyrofuse and fuse.test_mode,
             "fuse_melting_s": {a: (s if np.isfinite(s) else None) for a, s in melting_s.items()},
         }
     return values

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ionward._compile import njit
-from ionward.control.bms import output_words  # placeholder, adapted below
+from ionward.control.bms import output_words
 from ionward.control.entry import call_tick
 from ionward.control.tick import Memory
 from ionward.image.catalogue import Signal, rows
@@ -23,7 +23,7 @@ from ionward.image.signals import CELL, STATE_CONNECTED
 from ionward.proving.watch import look, look_at_truth
 from ionward.runtime.codec import RecordBuffer, push
 from ionward.twin.plant import Plant, advance, measure
-from ionward.twin.rows import CELLS, KON, OUT, STATE
+from ionward.twin.rows import CELLS, KON, OUT, SET, STATE
 
 Array = npt.NDArray[np.float64]
 
@@ -65,7 +65,8 @@ def act(image: Image, plant: Plant) -> None:
     out[OUT.main_positive] = s["main_positive_close"]
     out[OUT.main_negative] = s["main_negative_close"]
     out[OUT.precharge] = s["precharge_close"]
-    out[OUT.pyrofuse] = s["pyrofuse_fire"]
+    # In test mode nobody fires it: here there is no driver that would refuse.
+    out[OUT.pyrofuse] = s["pyrofuse_fire"] if plant.settings[SET.pyrofuse_test] == 0.0 else 0.0
     out[OUT.pump] = s["pump"]
     out[OUT.fan] = s["fan"]
     out[OUT.heater] = s["heater"]

@@ -78,6 +78,7 @@ def prepare_captures(system: System, paths: Sequence[Path], mapping: Sequence[st
         source=run.start.source,
         simulated=False,
         driver="captures",
+        watchdog="",  # nothing is driven here
         captures=tuple(str(Path(p).resolve()) for p in paths),
         mapping=tuple(mapping),
         start=asdict(run.start),
@@ -98,6 +99,8 @@ def live_plan(system: System) -> Plan:
         cycle_s=cycle_s,
         state_dir="",
         guard=guard_limits(system).as_dict(),
+        watchdog=system.watchdog.device,
+        watchdog_timeout_s=system.watchdog.timeout_s,
         enable_expiry_s=system.cycle.enable_expiry_s or default_expiry_s(cycle_s),
     )
 

@@ -96,7 +96,12 @@ def measure_reaction(
             supervisor.start(["control"])
             supervisor.start(["io"])
             plan = replace(
-                live_plan(system), state_dir=str(folder / "state"), driver="rig", simulated=False, roles=ROLES
+                live_plan(system),
+                state_dir=str(folder / "state"),
+                driver="rig",
+                watchdog="",
+                simulated=False,
+                roles=ROLES,
             )
             Block.create(folder / RIG_BLOCK, RIG_SLOTS, 1)
             write_live_folder(folder, plan, build_parameters(system))

@@ -17,11 +17,13 @@ import numpy as np
 
 from ionward.control.bms import Bms
 from ionward.control.entry import tick_address
+from ionward.errors import UserError
 from ionward.image.blocks import Block
 from ionward.image.exchange import COMMAND_MESSAGE_RECORD, REFUSED_LATE, SUPERVISOR_RECORD
 from ionward.image.faults import FAULT_ID
 from ionward.image.parameters import PARAMETER_RECORD, Parameters
 from ionward.image.signals import FAULT, LEVEL_CRITICAL
+from ionward.image.tables import in_one_row, table_sums
 from ionward.runtime import survival
 from ionward.runtime.cycle import Wires, bind, control_cycle, new_desk, take_samples, wire
 from ionward.runtime.plan import PARAMETERS_FILE, Plan
@@ -54,9 +56,12 @@ class Control:
     """One cycle after the other: `step`. Blocks are attached here."""
 
     def __init__(self, folder: Path, plan: Plan) -> None:
-        self.parameters = load_parameters(folder)
+        self.parameters, row = in_one_row(load_parameters(folder))
+        slices = len(plan.table_sums)
+        if table_sums(self.parameters, slices) != plan.table_sums:
+            raise UserError(f"{folder / PARAMETERS_FILE}: not as the supervisor wrote it; start the run again")
         self.bms = Bms(self.parameters, plan.size)
-        self.desk = new_desk(plan.size, self.bms.image)
+        self.desk = new_desk(plan.size, self.bms.image, row, slices)
         self.desk.command["supervised"] = 1
         self._address = tick_address()
         self._commands = Block.reader(folder / "commands.block")

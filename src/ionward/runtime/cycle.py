@@ -15,7 +15,7 @@ from ionward.control.entry import call_tick
 from ionward.control.outputs import output_size, output_words
 from ionward.control.tick import Memory
 from ionward.image.blocks import READ_TRIES, Block, Integers, Words, words_of
-from ionward.image.challenge import mix
+from ionward.image.challenge import answer_to, fold, sample_keys, wish_word
 from ionward.image.exchange import (
     CONTROL_RECORD,
     DRIVEN_RECORD,
@@ -30,7 +30,7 @@ from ionward.image.parameters import Parameters
 from ionward.image.signals import CELL
 from ionward.runtime.digest_kernel import digest_keys, digest_words
 
-answer_of = njit(mix)
+answer_of, fold_of, wish_of = njit(answer_to), njit(fold), njit(wish_word)
 
 
 class Wire(NamedTuple):
@@ -59,7 +59,10 @@ class Wires(NamedTuple):
 class Desk(NamedTuple):
     """What control has before it: private copies of what came in, and what goes out.
 
-    `…_words` are the same memory as bare words. `image_words` are the image's arrays as flat words, in order.
+    `…_words` are the same memory as bare words. `image_words` are the image's arrays as flat words, in order, and
+    `sample_words` those of `raw` (channels, cells, temperatures), with a key for each. `tables` is the row of words of
+    all parameter tables, `slices` [1] the number of slices in which they are told. `heard` [1] is when the guard's
+    challenge came on last, `challenge` [1] what it was.
     """
 
     raw: Raw
@@ -74,17 +77,26 @@ class Desk(NamedTuple):
     keys: npt.NDArray[np.uint64]
     image_words: tuple[Integers, ...]
     command_words: Integers
+    sample_words: tuple[npt.NDArray[np.uint64], ...]
+    sample_keys: npt.NDArray[np.uint64]
+    tables: Integers
+    slices: Integers
+    heard: Words
+    challenge: Integers
 
 
-def new_desk(size: Size, image: Image) -> Desk:
-    """A desk for a pack of this size; nothing has come in yet."""
+def new_desk(size: Size, image: Image, tables: Integers | None = None, slices: int = 1) -> Desk:
+    """A desk for a pack of this size and these tables; nothing has come in yet."""
     driven, guard, record = (np.zeros(1, kind) for kind in (DRIVEN_RECORD, GUARD_RECORD, CONTROL_RECORD))
     record["acknowledged_s"] = -np.inf
-    command = new_command()
+    command, raw = new_command(), new_raw(size.cells, size.sensors)
+    samples = tuple(block.reshape(-1).view(np.uint64) for block in (raw.channels, raw.cells, raw.temperatures))
     return Desk(
-        new_raw(size.cells, size.sensors), command, driven, driven.view(np.int64), guard, guard.view(np.int64), record,
+        raw, command, driven, driven.view(np.int64), guard, guard.view(np.int64), record,
         record.view(np.int64), np.zeros(output_size(size)), digest_keys(output_size(size)),
         tuple(block.reshape(-1).view(np.int64) for block in image), command.view(np.int64),
+        samples, sample_keys(sum(words.size for words in samples)), np.zeros(1, np.int64) if tables is None else tables,
+        np.full(1, slices, np.int64), np.full(1, -np.inf), np.zeros(1, np.int64),
     )  # fmt: skip
 
 
@@ -161,7 +173,8 @@ else:
 def control_cycle(address: int, now_s: float, guard_deadline_s: float, publish_image: bool, bound: Bound) -> None:
     """Run one cycle at the time `now_s`, on the samples that `take_samples` has taken. `address`: the compiled tick's.
 
-    A guard whose record is older than `guard_deadline_s` counts as one that withholds its enable.
+    A guard whose record or challenge is older than `guard_deadline_s`, or from the future by more than that, counts as
+    one that withholds its enable.
     """
     wires, desk, image = bound.wires, bound.desk, bound.image
     take(wires.guard, desk.guard_words)
@@ -236,7 +249,10 @@ def supervise(now_s: float, guard_deadline_s: float, desk: Desk) -> None:
     command["driver_tripped"] = driven["tripped"]
     command["driver_trips"] = driven["trip_count"]
     withholds = GUARD_OK if guard["enable"] == 1 else guard["reason"]
-    if not now_s - guard["time_s"] < guard_deadline_s:
+    if guard["challenge"] != desk.challenge[0]:
+        desk.challenge[0], desk.heard[0] = guard["challenge"], now_s
+    # One that repeats itself, or lives in another time, is no guard.
+    if not (abs(now_s - guard["time_s"]) < guard_deadline_s and now_s - desk.heard[0] < guard_deadline_s):
         withholds = GUARD_STOOD
     command["guard_withholds"] = withholds
 
@@ -250,14 +266,38 @@ def fill(now_s: float, image: Image, desk: Desk) -> None:
     r["driver_cycle"] = driven["cycle"]
     r["flow"] = s["flow"]
     r["challenge"] = desk.guard[0]["challenge"]
-    r["answer"] = answer_of(r["challenge"], s["flow"], s["tick"])
+    r["table_sum"], r["sample_sum"] = table_sum(r["challenge"], desk), sample_sum(desk)
+    # Out of the tick's own words, not the record's: a record that is changed on its way does not fit its answer.
+    wish = wish_of(s["main_positive_close"], s["main_negative_close"], s["precharge_close"], s["pyrofuse_fire"],
+                   s["open_request"])  # fmt: skip
+    r["answer"] = answer_of(r["challenge"], s["flow"], s["tick"], r["table_sum"], r["sample_sum"], wish)
     r["balance_runs"], r["cool_runs"] = s["balance_runs"], s["cool_runs"]
     r["main_positive"], r["main_negative"] = s["main_positive_close"], s["main_negative_close"]
     r["precharge"], r["pyrofuse"] = s["precharge_close"], s["pyrofuse_fire"]
+    r["open_request"] = s["open_request"]
     r["pump"], r["fan"], r["heater"] = s["pump"], s["fan"], s["heater"]
     r["state"] = s["state"]
     r["charge_limit_a"], r["discharge_limit_a"] = s["charge_limit_a"], s["discharge_limit_a"]
     r["acknowledge_count"] = desk.command[0]["acknowledge_count"]
+
+
+@njit
+def table_sum(challenge: int, desk: Desk) -> int:
+    """Checksum of the slice of the live tables that the challenge names."""
+    slices, words = desk.slices[0], desk.tables.shape[0]
+    number = challenge % slices
+    return int(fold_of(desk.tables, words * number // slices, words * (number + 1) // slices))
+
+
+@njit
+def sample_sum(desk: Desk) -> int:
+    """Sum over the raw samples as this tick had them."""
+    total, at = np.uint64(0), 0
+    for words in desk.sample_words:
+        for k in range(words.shape[0]):
+            total += words[k] * desk.sample_keys[at + k]
+        at += words.shape[0]
+    return int(np.int64(total))
 
 
 @njit

@@ -25,12 +25,15 @@ from ionward.image.exchange import (
     DRIVEN_SIGNALS,
     GUARD_RECORD,
     INJECTION_RECORD,
+    SUPERVISOR_RECORD,
 )
 from ionward.runtime.devices import WISHES, Devices, make_devices
 from ionward.runtime.enables import Enables
 from ionward.runtime.live_blocks import raw_over
 from ionward.runtime.plan import Plan
+from ionward.runtime.pyrofuse import PyrofuseSetup, look
 from ionward.runtime.role import Role
+from ionward.runtime.watchdog import Watchdog, make_watchdog
 
 CONTROL_NAMES, GUARD_NAMES = CONTROL_RECORD.names or (), GUARD_RECORD.names or ()
 DRIVEN_WORDS = struct.Struct("=" + "".join("d" if s.kind == "f8" else "q" for s in DRIVEN_SIGNALS))
@@ -39,11 +42,15 @@ INJECTION_AGE_MAX_S = 2.0  # older ones were given while nobody was there
 
 
 class Driver:
-    """One cycle after the other: `step`. Blocks are attached here; devices are given."""
+    """One cycle after the other: `step`. Blocks are attached here; devices and the hardware watchdog are given."""
 
-    def __init__(self, folder: Path, plan: Plan, devices: Devices) -> None:
+    def __init__(self, folder: Path, plan: Plan, devices: Devices, watchdog: Watchdog | None = None) -> None:
         self.devices = devices
-        self.enables = Enables(plan.enable_expiry_s)
+        self._pyrofuse = PyrofuseSetup.of(plan.system)
+        self.enables = Enables(plan.enable_expiry_s, self._pyrofuse)
+        self.watchdog = watchdog or Watchdog(None)
+        self._supervisor_block = Block.reader(folder / "supervisor.block")
+        self._supervisor = np.zeros(1, SUPERVISOR_RECORD)
         self._out = Block.writer(folder / "io.block")
         # Samples are taken where they are published from.
         self._words = np.zeros(self._out.words)
@@ -74,12 +81,24 @@ class Driver:
         # Plain values in one go: a field of an array costs ten times as much, most of all in a cold cache.
         control = dict(zip(CONTROL_NAMES, self._control.item(), strict=True))
         guard = dict(zip(GUARD_NAMES, self._guard.item(), strict=True))
-        coils = self.enables.step(now_s, control, guard, alive)
+        path = look(now_s, self.raw, self._pyrofuse)
+        coils = self.enables.step(now_s, control, guard, alive, path)
+        self._stroke(now_s, guard)
         self.devices.write(now_s, coils, control, self._bleed)
         if self._injections.count != self._injected:
             self._inject(now_s)
         self.devices.read(now_s, self.raw)
         self._publish(now_s)
+
+    def _stroke(self, now_s: float, guard: dict[str, Any]) -> None:
+        """The hardware watchdog: stroked while both agree, closed in order when the BMS is told to stop."""
+        if not self.watchdog.fitted:
+            return
+        enables = self.enables
+        agree = enables.control_fresh and enables.guard_fresh and not enables.tripped and guard["tripped"] == 0
+        self._supervisor_block.latest(self._supervisor.view(np.int64))
+        stopping = bool(self._supervisor["stopping"][0] == 1)
+        self.watchdog.step(now_s, agree, ending=stopping and not enables.coils.closed)
 
     def _inject(self, now_s: float) -> None:
         number = self._injected + 1
@@ -96,14 +115,15 @@ class Driver:
         told = self.devices.tell()
         self._cycle += 1
         DRIVEN_WORDS.pack_into(
-            self._words.data, self._driven_at, now_s, self._cycle, *self.enables.told(), *told[:WISHES],
-            self._injection_taken, self._injection_refused, *told[WISHES:],
+            self._words.data, self._driven_at, now_s, self._cycle, *self.enables.told(), self.watchdog.state,
+            *told[:WISHES], self._injection_taken, self._injection_refused, *told[WISHES:],
         )  # fmt: skip
         self._out.publish(self._words)
 
     def open(self, now_s: float) -> None:
-        """Open everything and say so."""
+        """Open everything and say so; then the watchdog is closed in order."""
         self.step(now_s, alive=False)
+        self.watchdog.close()
 
 
 def _fault_names() -> tuple[str, ...]:
@@ -137,7 +157,7 @@ def main(folder: Path, name: str) -> None:
         preload_plant()
     role = Role(folder, name, deadly=signal.SIGTERM)
     devices = make_devices(folder, role.plan)
-    driver = Driver(folder, role.plan, devices)
+    driver = Driver(folder, role.plan, devices, make_watchdog(role.plan.watchdog, role.plan.watchdog_timeout_s))
     # Loads compiled code, and lets a battery that was left live up to now, before anybody waits for samples.
     devices.read(time.monotonic(), driver.raw)
     role.become_realtime()

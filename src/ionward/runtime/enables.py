@@ -2,7 +2,7 @@
 
 Pure: records and times in, coils out. Whoever owns the coil drivers steps it in each of its cycles and does what it
 says. A stop while coils were energised is a *trip*: it holds until a person acknowledges after it, and both enables
-are back.
+are back. The pyrofuse (`runtime.pyrofuse`) needs the words of both as well, but no enable: it can only ever disconnect.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from ionward.image.exchange import (
     TRIP_STOOD,
     TRIP_SUPERVISOR,
 )
+from ionward.runtime.pyrofuse import NO_PYROFUSE, WHOLE, Path, Pyrofuse, PyrofuseSetup
 
 # Default: control or guard dead, and the contactors open within 100 ms with the driver's cycle and their own release.
 EXPIRY_S = 0.05
@@ -50,8 +51,9 @@ ALL_OPEN = Coils(False, False, False, False, False)
 class Enables:
     """Both enables, the trip, and when coils were switched off last."""
 
-    def __init__(self, expiry_s: float) -> None:
+    def __init__(self, expiry_s: float, pyrofuse: PyrofuseSetup = NO_PYROFUSE) -> None:
         self.expiry_s = expiry_s
+        self.pyrofuse = Pyrofuse(pyrofuse)
         self.tripped = False
         self.trip_reason = TRIP_NONE
         self.trip_count = 0
@@ -62,7 +64,7 @@ class Enables:
         self.coils = ALL_OPEN
         self._last_s = math.nan
 
-    def step(self, now_s: float, control: Any, guard: Any, alive: bool = True) -> Coils:
+    def step(self, now_s: float, control: Any, guard: Any, alive: bool = True, path: Path = WHOLE) -> Coils:
         """What to drive now.
 
         Args:
@@ -70,6 +72,7 @@ class Enables:
             control: newest word of control, by the names of `CONTROL_SIGNALS`; time minus infinity: there is none.
             guard: newest word of the guard, by those of `GUARD_SIGNALS`.
             alive: False when the supervisor has gone: everything opens.
+            path: what the samples say of igniter loop and contacts.
         """
         self.control_fresh = self._is_fresh(now_s, control["time_s"])
         guard_heard = self._is_fresh(now_s, guard["time_s"])
@@ -91,14 +94,17 @@ class Enables:
             self.tripped, self.trip_reason, self.trip_time_s = True, reason, now_s
             self.trip_count += 1
         may_close = reason == TRIP_NONE and not self.tripped
+        fires = self.pyrofuse.step(
+            now_s, self.coils.closed, path, self.control_fresh and bool(control["pyrofuse"] == 1),
+            guard_heard and bool(guard["pyrofuse"] == 1),
+        )  # fmt: skip
         coils = ALL_OPEN
         if self.control_fresh and alive:
-            # The pyrofuse needs no enable of the guard: it can only ever disconnect.
             coils = Coils(
                 may_close and bool(control["main_positive"] == 1),
                 may_close and bool(control["main_negative"] == 1),
                 may_close and bool(control["precharge"] == 1),
-                bool(control["pyrofuse"] == 1),
+                fires,
                 True,
             )
         if self.coils.closed and not coils.closed:
@@ -115,9 +121,10 @@ class Enables:
         return bool(self.control_fresh and self.guard_fresh and control["acknowledged_s"] > self.trip_time_s)
 
     def told(self) -> tuple[float, ...]:
-        """Coils, enables and the trip, in the order of `DRIVEN_SIGNALS` from `main_positive` to `opened_time_s`."""
+        """Coils, enables, trip, pyrofuse: in the order of `DRIVEN_SIGNALS` from `main_positive` to `pyrofuse_test`."""
         coils = self.coils
         return (
             coils.main_positive, coils.main_negative, coils.precharge, coils.pyrofuse, self.control_fresh,
             self.guard_fresh, self.tripped, self.trip_reason, self.trip_count, self.trip_time_s, self.opened_time_s,
+            self.pyrofuse.armed, self.pyrofuse.test,
         )  # fmt: skip

@@ -33,7 +33,7 @@ class GuardProcess:
     """
 
     def __init__(self, folder: Path, plan: Plan, seed: int) -> None:
-        self.guard = Guard(GuardLimits.from_dict(plan.guard), seed)
+        self.guard = Guard(GuardLimits.from_dict(plan.guard), seed, plan.table_sums)
         samples = raw_words(plan.size)
         self._io = _reader(folder / "io.block", samples + words_of(DRIVEN_RECORD))
         self._io_words = np.zeros(self._io.words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from ionward.image.exchange import (
     INJECTION_RECORD,
 )
 from ionward.image.parameters import Parameters
+from ionward.image.tables import slices_of, table_sums
 from ionward.runtime import survival
 from ionward.runtime.cycle import control_words, image_block_words, io_words, supervisor_words
 from ionward.runtime.plan import PARAMETERS_FILE, Plan
@@ -38,6 +40,7 @@ def write_live_folder(folder: Path, plan: Plan, parameters: Parameters) -> None:
 
 
 def _write(folder: Path, plan: Plan, parameters: Parameters) -> None:
+    plan = replace(plan, table_sums=table_sums(parameters, slices_of(plan.cycle_s)))
     np.savez(folder / PARAMETERS_FILE, **parameters._asdict())
     size = plan.size
     bms = Bms(parameters, size)

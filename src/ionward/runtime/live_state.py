@@ -16,6 +16,7 @@ from ionward.image.inputs import CHANNEL
 from ionward.image.signals import CELL, EVENT, EVENT_SLOTS, FAULT, MEASURED, MODULE
 from ionward.runtime.live_snapshot import STALE_S, Snapshot, contact_positions, enables
 from ionward.runtime.live_values import number, whole, word
+from ionward.runtime.pyrofuse import TEST_REFUSED
 
 NO_PLACE = -1
 
@@ -49,6 +50,9 @@ def state_view(s: Snapshot) -> dict[str, Any]:
         "contactors_driven": {name: "closed" if driven[name] else "open" for name in closed},
         "contactors_disagree": list(disagree),
         "pyrofuse": ("fired" if driven["pyrofuse"] else "intact") if s.traits.pyrofuse else None,
+        "pyrofuse_armed": bool(driven["pyrofuse_armed"]) if s.traits.pyrofuse else None,
+        "pyrofuse_test": bool(driven["pyrofuse_test"]) if s.traits.pyrofuse else None,
+        "watchdog": word(ex.WATCHDOG_STATES, driven["watchdog"]),
         "fuse_blown": bool(driven["fuse_blown"]) if driven["fuse_blown"] >= 0 and s.seen_driven else None,
         "enables": enables(s),
         "guard": guard_view(s),
@@ -347,6 +351,13 @@ def alarms(s: Snapshot, disagree: tuple[str, ...]) -> list[dict[str, Any]]:
         tell(
             "guard_tripped", "critical", f"The guard withdrew its enable: {reason}", "Find the cause, then acknowledge."
         )
+    if driven["pyrofuse_test"]:
+        refused = "; a firing was refused" if driven["pyrofuse_test"] == TEST_REFUSED else ""
+        tell("pyrofuse_test", "warning", f"The pyrofuse is in test mode and can never be fired{refused}",
+             "Set fuse.test_mode = false in the pack file before the pack is used.")  # fmt: skip
+    if driven["watchdog"] == ex.WATCHDOG_FAILED:
+        tell("watchdog_failed", "warning", "The hardware watchdog cannot be stroked",
+             "Look whether another program holds it, and at its driver.")  # fmt: skip
     for name in disagree:
         tell("contactor_disagrees", "warning", f"{name}: driven and fed back differ",
              "Treat the pack as live until it is known why.")  # fmt: skip

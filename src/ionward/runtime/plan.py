@@ -26,7 +26,8 @@ class Plan:
     `system` is the complete description (`System.as_dict`), `guard` the guard's own table, `source` what the samples
     come from in words, `scenario` and `captures` files that the driver's process reads, `roles` the processes.
     `timeline` is what the vehicle and the world do in a scenario, in order: `at_s`, `kind` (command, inject or end) and
-    its values; `scenario_s` its length, after which it begins again where `repeat` is set.
+    its values; `scenario_s` its length, after which it begins again where `repeat` is set. `table_sums` are checksums
+    over slices of the parameters (`image.tables`), `watchdog` the hardware watchdog's device (`runtime.watchdog`).
     """
 
     name: str
@@ -53,6 +54,9 @@ class Plan:
     dashboard: bool = True
     roles: tuple[str, ...] = ()
     guard: dict[str, Any] = field(default_factory=dict)
+    table_sums: tuple[int, ...] = ()
+    watchdog: str = ""
+    watchdog_timeout_s: float = 5.0
     enable_expiry_s: float = 0.06
     realtime: bool = True
     connect: bool = False
@@ -79,7 +83,7 @@ def load_plan(live_folder: Path | str) -> Plan:
     """
     values = json.loads((Path(live_folder) / PLAN_FILE).read_text(encoding="utf-8"))
     values["size"] = Size(*(int(n) for n in values["size"]))
-    for name in ("captures", "mapping", "roles", "notes", "timeline", "http_names"):
+    for name in ("captures", "mapping", "roles", "notes", "timeline", "http_names", "table_sums"):
         values[name] = tuple(values[name])
     return Plan(**values)
 

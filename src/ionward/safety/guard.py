@@ -8,6 +8,7 @@ control wishes with what the samples say. Contactors stay closed only while it g
 - What is wrong while contactors are closed, or wished closed, trips: the enable stays away until a person has
   acknowledged and everything is good again.
 - What is wrong while everything is open withholds the enable only as long as it lasts.
+- The pyrofuse fires only where its own samples call for it too, enable or not.
 
 Pure: time and all data are arguments. No part of it is compiled, and it shares no function with the kernel.
 """
@@ -28,6 +29,7 @@ from ionward.image.exchange import (
 from ionward.image.guard_table import GuardLimits
 from ionward.image.inputs import Raw
 from ionward.safety.guard_control import Heartbeat, Wishes
+from ionward.safety.guard_input import Inputs
 from ionward.safety.guard_samples import SampleWatch
 from ionward.safety.guard_words import Finding, Records, control_words, driven_words, known_age_s, wishes_closed
 
@@ -43,6 +45,7 @@ class Verdict(NamedTuple):
     tripped: bool
     trip_reason: int
     trip_count: int
+    pyrofuse: bool
 
 
 class Driver:
@@ -71,19 +74,29 @@ class Driver:
         came_on = now_s - self._came_on_s <= self._limits.io_deadline_s
         return None if in_time and came_on else Finding(GUARD_NO_SAMPLES, -1, known_age_s(age_s))
 
+    @property
+    def cycle(self) -> int:
+        """Number of its last cycle; -1 before it has been heard of."""
+        return self._cycle
+
     def drives_closed(self) -> bool:
         """Some contactor was driven closed when last heard of."""
         return self._words is not None and wishes_closed(self._words)
 
 
 class Guard:
-    """Stepped once in each cycle. `seed` makes the challenges: one that control cannot know in advance is best."""
+    """Stepped once in each cycle. `seed` makes the challenges: one that control cannot know in advance is best.
 
-    def __init__(self, limits: GuardLimits, seed: int) -> None:
+    `table_sums`: checksums of the slices of control's parameter tables (`image.tables`), as made at the start; empty
+    where control has none that could be compared.
+    """
+
+    def __init__(self, limits: GuardLimits, seed: int, table_sums: tuple[int, ...] = ()) -> None:
         self.limits = limits
         self._samples = SampleWatch(limits)
         self._driver = Driver(limits)
-        self._heartbeat = Heartbeat(limits, seed)
+        self._inputs = Inputs(limits)
+        self._heartbeat = Heartbeat(limits, seed, self._inputs, table_sums)
         self._wishes = Wishes(limits, self._samples)
         self._control: Any = None
         self._control_count = 0
@@ -129,6 +142,8 @@ class Guard:
     ) -> None:
         self._driver.hear(now_s, driven, io_count)
         self._samples.look(now_s, raw)
+        if self._driver.cycle >= 0:
+            self._inputs.hear(now_s, self._driver.cycle, raw)
         if control_count != self._control_count:
             self._control, self._control_count = control_words(control), control_count
         if self._control is not None:
@@ -142,6 +157,8 @@ class Guard:
             or self._samples.beyond_limit()
             or self._samples.blind()
             or self._heartbeat.silent(now_s)
+            or self._heartbeat.changed_tables()
+            or self._heartbeat.wrong_input()
             or self._heartbeat.wrong_answer()
             or self._heartbeat.wrong_flow(now_s)
             or self._wishes.wrong_bus()
@@ -183,4 +200,7 @@ class Guard:
         if finding is None:
             waiting = GUARD_LATCHED if self._tripped else GUARD_STARTING
             finding = Finding(GUARD_OK if enable else waiting)
-        return Verdict(enable, *finding, challenge, self._tripped, self._trip_reason, self._trip_count)
+        return Verdict(
+            enable, *finding, challenge, self._tripped, self._trip_reason, self._trip_count,
+            self._samples.calls_for_pyrofuse(),
+        )  # fmt: skip

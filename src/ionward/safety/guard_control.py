@@ -7,7 +7,7 @@ import math
 from collections import deque
 from typing import Any
 
-from ionward.image.challenge import mix
+from ionward.image.challenge import answer_to, mix, wish_word
 from ionward.image.exchange import (
     FLOW_FACTOR,
     FLOW_MASK,
@@ -16,10 +16,13 @@ from ionward.image.exchange import (
     GUARD_ANSWER,
     GUARD_BUS,
     GUARD_FLOW,
+    GUARD_INPUT,
     GUARD_SILENT,
+    GUARD_TABLES,
     GUARD_WISH,
 )
 from ionward.image.guard_table import GuardLimits
+from ionward.safety.guard_input import Inputs
 from ionward.safety.guard_samples import SampleWatch
 from ionward.safety.guard_words import (
     MAIN_NEGATIVE,
@@ -55,11 +58,16 @@ def admissible_flows() -> frozenset[int]:
 class Heartbeat:
     """Challenges that control has to answer, and what its answers tell.
 
-    The age of an answer counts from when its challenge was made, so that an answer kept back proves nothing.
+    The age of an answer counts from when its challenge was made, so that an answer kept back proves nothing. Each
+    challenge names a slice of control's parameter tables, by its remainder; the next one when that was answered.
     """
 
-    def __init__(self, limits: GuardLimits, seed: int) -> None:
+    def __init__(self, limits: GuardLimits, seed: int, inputs: Inputs, table_sums: tuple[int, ...]) -> None:
         self._limits, self._seed = limits, seed
+        self._inputs, self._table_sums = inputs, table_sums
+        self._slices, self._slice = max(len(table_sums), 1), 0
+        self._changed: set[int] = set()  # slices whose checksum was wrong when last told
+        self._wrong_input: float | None = None
         self._flows = admissible_flows()
         self._made = 0
         self._open: deque[tuple[int, float]] = deque()  # challenges that may still be answered, oldest first
@@ -73,6 +81,7 @@ class Heartbeat:
     def new_challenge(self, now_s: float) -> int:
         """The challenge of this cycle. Those older than the deadline can no longer be answered."""
         challenge = mix(self._seed, 0, self._made)
+        challenge += self._slice - challenge % self._slices
         self._made += 1
         self._open.append((challenge, now_s))
         while self._open and not now_s - self._open[0][1] <= self._limits.answer_deadline_s:
@@ -92,11 +101,33 @@ class Heartbeat:
         made_s = self._made_s(control.challenge)
         if made_s is None or not came_on:
             return
-        self._wrong_answer = control.answer != mix(control.challenge, control.flow, control.tick)
+        sample_sum = self._inputs.sum_of(control.driver_cycle)
+        too_old = self._inputs.too_old(control.driver_cycle)
+        if sample_sum is None and not too_old:
+            return  # samples that this guard has not seen itself: this word can be neither believed nor blamed
+        self._wrong_input = float(control.driver_cycle) if sample_sum != control.sample_sum else None
+        table_sum = self._check_slice(control)
+        self._wrong_answer = control.answer != answer_to(
+            control.challenge, control.flow, control.tick, table_sum,
+            control.sample_sum if sample_sum is None else sample_sum,
+            wish_word(control.main_positive, control.main_negative, control.precharge, control.pyrofuse,
+                      control.open_request),
+        )  # fmt: skip
         self._wrong_flow = None if control.flow in self._flows else control.flow
         after_silence = not now_s - self._answered_s <= self._limits.answer_deadline_s
         self._answered_s = made_s
         self._note_runs(now_s, control, after_silence)
+
+    def _check_slice(self, control: Any) -> int:
+        """Compare the checksum of one slice, and ask for the next; returns what it should have been."""
+        number = control.challenge % self._slices
+        self._slice = (number + 1) % self._slices
+        expected = self._table_sums[number] if self._table_sums else control.table_sum
+        if control.table_sum == expected:
+            self._changed.discard(number)
+        else:
+            self._changed.add(number)
+        return int(expected)
 
     def _made_s(self, challenge: int) -> float | None:
         """When a challenge was made; None for one that is not ours, or too old."""
@@ -115,6 +146,14 @@ class Heartbeat:
         """Control has answered no challenge made within the deadline."""
         age_s = now_s - self._answered_s
         return None if age_s <= self._limits.answer_deadline_s else Finding(GUARD_SILENT, -1, known_age_s(age_s))
+
+    def changed_tables(self) -> Finding | None:
+        """A slice of control's parameter tables is not what it was at the start; until it is told rightly again."""
+        return Finding(GUARD_TABLES, min(self._changed)) if self._changed else None
+
+    def wrong_input(self) -> Finding | None:
+        """The last answer was made from other samples than those of its driver cycle, or from old ones."""
+        return None if self._wrong_input is None else Finding(GUARD_INPUT, -1, self._wrong_input)
 
     def wrong_answer(self) -> Finding | None:
         """The last answer was not the one to its challenge."""
@@ -140,17 +179,35 @@ class Wishes:
         self._apart = 0  # new bus samples in a row that do not match
         self._precharge_since_s = math.nan
         self._large_current_s = -math.inf
+        self._wished = (0, 0, 0)
+        self._closing: int | None = None  # a contactor that control newly wishes closed while protection asks to open
+        self._still_closed_s = math.nan  # since when something is wished closed although protection asks to open
 
     def look(self, now_s: float, control: Any) -> None:
         """Note what the checks need to remember, once in each cycle."""
+        self._look_at_request(now_s, control)
         if control.precharge and math.isnan(self._precharge_since_s):
             self._precharge_since_s = now_s
         if not control.precharge:
             self._precharge_since_s = math.nan
-        if self._samples.largest_current_a() >= self._limits.pyrofuse_least_a:
+        if self._samples.largest_current_a() >= self._limits.pyrofuse_least_a or self._samples.crashed():
             self._large_current_s = now_s
         if self._limits.bus_voltage.fitted:
             self._look_at_bus(bool(control.main_positive))
+
+    def _look_at_request(self, now_s: float, control: Any) -> None:
+        """What is wished, beside what protection in the same tick asks for."""
+        wished = (control.main_positive, control.main_negative, control.precharge)
+        if not control.open_request:
+            self._closing, self._still_closed_s = None, math.nan
+        else:
+            newly = [k for k in range(len(wished)) if wished[k] and not self._wished[k]]
+            self._closing = newly[0] if newly else self._closing if wishes_closed(control) else None
+            if not wishes_closed(control):
+                self._still_closed_s = math.nan
+            elif math.isnan(self._still_closed_s):
+                self._still_closed_s = now_s
+        self._wished = wished
 
     def _look_at_bus(self, positive: bool) -> None:
         matches = self._bus_matches()
@@ -182,13 +239,17 @@ class Wishes:
             return Finding(GUARD_WISH, PRECHARGE)
         if control.main_positive and not control.main_negative:
             return Finding(GUARD_WISH, MAIN_POSITIVE)
+        if self._closing is not None:
+            return Finding(GUARD_WISH, self._closing)
+        if now_s - self._still_closed_s > limits.opening_max_s:
+            return Finding(GUARD_WISH, _first_closed(control), now_s - self._still_closed_s)
         precharge_s = now_s - self._precharge_since_s
         if precharge_s > limits.precharge_max_s:
             return Finding(GUARD_WISH, PRECHARGE, precharge_s)
         return self._implausible_pyrofuse(now_s, control)
 
     def _implausible_pyrofuse(self, now_s: float, control: Any) -> Finding | None:
-        """The pyrofuse is for currents that contactors may not break, and for packs that have one."""
+        """The pyrofuse is for currents that contactors may not break, for crashes, and for packs that have one."""
         recent = now_s - self._large_current_s <= self._limits.pyrofuse_memory_s
         if not control.pyrofuse or (recent and self._limits.has_pyrofuse):
             return None

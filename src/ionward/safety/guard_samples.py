@@ -1,6 +1,6 @@
 """The guard's look at the raw samples: can they be read, and are they within the absolute limits.
 
-All measurements stand in one row of items: cells, temperature sensors, then four channels. Each look is a few
+All measurements stand in one row of items: cells, temperature sensors, then five channels. Each look is a few
 operations over that row, whatever the size of the pack.
 
 A limit is decided by new samples: one whose time is later than the last one's. A NaN is neither within a limit nor
@@ -19,10 +19,13 @@ from ionward.image.guard_table import GuardLimits, Watch
 from ionward.image.inputs import CHANNEL, RAW, Array, Raw
 from ionward.safety.guard_words import Finding
 
-CHANNELS_READ = (CHANNEL.current_a, CHANNEL.current_redundant_a, CHANNEL.pack_voltage_v, CHANNEL.bus_voltage_v)
-CURRENT, CURRENT_REDUNDANT, PACK, BUS = range(len(CHANNELS_READ))
+CHANNELS_READ = (
+    CHANNEL.current_a, CHANNEL.current_redundant_a, CHANNEL.pack_voltage_v, CHANNEL.bus_voltage_v, CHANNEL.crash,
+)  # fmt: skip
+CURRENT, CURRENT_REDUNDANT, PACK, BUS, CRASH = range(len(CHANNELS_READ))
 # A delay is over when this much is missing: times are sums of cycles.
 TIME_SLACK_S = 1e-9
+CRASHED = 0.5  # a yes-no signal above this says yes
 
 Flags = npt.NDArray[np.bool_]
 
@@ -38,13 +41,17 @@ class SampleWatch:
         self._cells = slice(0, limits.cells)
         self._sensors = slice(limits.cells, limits.cells + limits.sensors)
         self._first_channel = limits.cells + limits.sensors
-        channels = (limits.current, limits.current_redundant, limits.pack_voltage, limits.bus_voltage)
+        channels = (limits.current, limits.current_redundant, limits.pack_voltage, limits.bus_voltage, limits.crash)
         rows = [limits.cell_voltage] * limits.cells + [limits.temperature] * limits.sensors + [*channels]
         self._range_low, self._range_high = _column(rows, "range_low"), _column(rows, "range_high")
         self._low, self._high = _column(rows, "low"), _column(rows, "high")
         self._age_max_s, self._delay_s = _column(rows, "age_max_s"), _column(rows, "delay_s") - TIME_SLACK_S
         self._needed, self._blind_after_s = _column(rows, "samples"), _column(rows, "blind_after_s")
         self._currents = [self._first_channel + k for k in (CURRENT, CURRENT_REDUNDANT) if channels[k].fitted]
+        # What calls for the pyrofuse: its item, and new samples in a row so far.
+        self._calls = dict.fromkeys(self._currents, 0) if limits.has_pyrofuse else {}
+        if limits.has_pyrofuse and limits.pyrofuse_on_crash:
+            self._calls[self._first_channel + CRASH] = 0
         self._module_sensors = limits.module_sensors if limits.temperature.fitted else None
         self._channels_read = np.array(CHANNELS_READ)
 
@@ -61,6 +68,7 @@ class SampleWatch:
         self._flags: Flags = np.zeros(items, np.bool_)
         self._numbers = np.zeros(items)
         self._counting = False
+        self._fuse_since_s = math.nan  # since when a fuse is waited for
         self._started = False
         self.now_s = math.nan
 
@@ -74,6 +82,7 @@ class SampleWatch:
         self._find_new()
         self._find_readable()
         self._count_beyond()
+        self._count_calls()
 
     def _take(self, raw: Raw) -> None:
         samples = self._samples
@@ -118,12 +127,52 @@ class SampleWatch:
         self._count[counted] += 1.0
         self._counting = bool(self._count.any())
 
+    def _count_calls(self) -> None:
+        """Count new samples in a row that call for the pyrofuse. Firing cannot be undone: a NaN ends the row here."""
+        for item in self._calls:
+            if self._new[item]:
+                value = float(self._samples[RAW.value, item])
+                calls = value > CRASHED if item == self._first_channel + CRASH else self._unbreakable(value)
+                self._calls[item] = self._calls[item] + 1 if calls else 0
+
+    def _unbreakable(self, current_a: float) -> bool:
+        """Neither contactor may break this current."""
+        limits = self._limits
+        above = current_a > limits.break_charge_a or current_a < -limits.break_discharge_a
+        return above and abs(current_a) <= limits.current_most_a
+
+    def calls_for_pyrofuse(self) -> bool:
+        """A current above what contactors may break, or a crash, in enough new samples in a row, and readable now."""
+        return any(
+            count >= self._limits.pyrofuse_samples and bool(self._readable[item]) for item, count in self._calls.items()
+        )
+
+    def crashed(self) -> bool:
+        """The crash signal says so now, in a pack whose pyrofuse fires on it."""
+        return self._calls.get(self._first_channel + CRASH, 0) > 0
+
     def beyond_limit(self) -> Finding | None:
-        """A measurement that has been beyond its absolute limit for enough new samples and long enough."""
+        """A measurement that has been beyond its absolute limit for enough new samples and long enough.
+
+        While a current flows that no contactor may break, that is left to fuse and pyrofuse for a while, as by the
+        kernel.
+        """
         if not self._counting:
+            self._fuse_since_s = math.nan
+            return None
+        if self._waits_for_fuse():
             return None
         over = (self._count >= self._needed) & (self.now_s - self._since_s >= self._delay_s)
         return self._named(over) if over.any() else None
+
+    def _waits_for_fuse(self) -> bool:
+        """Something is beyond its limit, and a current flows that had better be ended by something else."""
+        flows = any(self._readable[item] and self._unbreakable(float(self._held[item])) for item in self._currents)
+        if not flows:
+            self._fuse_since_s = math.nan
+        elif math.isnan(self._fuse_since_s):
+            self._fuse_since_s = self.now_s
+        return self.now_s - self._fuse_since_s <= self._limits.fuse_wait_s
 
     def blind(self) -> Finding | None:
         """Measurements that have not been readable for too long, so that the pack is not watched."""

@@ -247,6 +247,7 @@ def wish_pyrofuse(parameters: Parameters, image: Image, state: Any, urgent: bool
     or beyond the time that it has.
 
     A current that is held, or on which two sensors disagree, never fires it. A pack without one is never asked to.
+    Where the description says so, a crash calls for it too, whatever the current.
     """
     s, fitted = image.scalars[0], parameters.scalars[0]["has_pyrofuse"] > 0
     current, p = s["current_a"], parameters.scalars[0]
@@ -257,4 +258,6 @@ def wish_pyrofuse(parameters: Parameters, image: Image, state: Any, urgent: bool
         state["above_break"] = 0
     elif state["current_is_new"] == 1:
         state["above_break"] = min(state["above_break"] + 1, PYROFUSE_SAMPLES)
-    s["pyrofuse_fire"] = 1 if fitted and urgent and state["above_break"] >= PYROFUSE_SAMPLES else 0
+    crashed = p["pyrofuse_on_crash"] > 0 and image.faults[FAULT.level, FAULT_ID.crash] == LEVEL_CRITICAL
+    wished = crashed or state["above_break"] >= PYROFUSE_SAMPLES
+    s["pyrofuse_fire"] = 1 if fitted and urgent and wished else 0

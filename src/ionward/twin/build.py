@@ -189,6 +189,7 @@ def _settings(system: System) -> Array:
         "fuse_ohm": FUSE_OHM if system.fuse.fitted else 0.0,
         "has_fuse": system.fuse.fitted,
         "has_pyrofuse": system.fuse.pyrofuse,
+        "pyrofuse_test": system.fuse.test_mode,
         "bleed_ohm": system.balancing.resistance_ohm,
         "charge_voltage_v": limits.cell_voltage_max_v * topology.series,
         "load_min_v": 0.5 * limits.cell_voltage_min_v * topology.series,

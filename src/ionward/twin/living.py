@@ -73,6 +73,8 @@ class LivingPlant:
         """
         self._renewed_s = time_s
         self.plant.outputs[: len(outputs)] = outputs
+        if self.plant.settings[SET.pyrofuse_test] > 0.0:
+            self.plant.outputs[OUT.pyrofuse] = 0.0
         self.plant.cells[CELLS.bleed] = 0.0 if bleed is None else bleed
 
     def hear(self, connected: bool, charge_limit_a: float, discharge_limit_a: float) -> None:

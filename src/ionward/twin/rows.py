@@ -99,6 +99,7 @@ SETTING_ROWS = (
     Signal("fuse_ohm", "Ω", "Fuse"),
     Signal("has_fuse", "", "0: none"),
     Signal("has_pyrofuse", "", "0: none"),
+    Signal("pyrofuse_test", "", "1: nobody may fire the pyrofuse"),
     Signal("bleed_ohm", "Ω", "Bleed resistor of one cell"),
     # load and charger
     Signal("charge_voltage_v", "V", "Voltage at which the charger goes over to constant voltage"),

@@ -37,6 +37,7 @@ def bounds(system: System) -> Any:
     out[BOUND.break_a] = system.contactors.break_current_a
     out[BOUND.pyrofuse_a] = system.contactors.break_current_a - sensors.current.tolerance
     out[BOUND.pyrofuse_memory_s] = PYROFUSE_MEMORY_S + PYROFUSE_MEMORY_SAMPLES * sensors.current.period_s
+    out[BOUND.pyrofuse_on_crash] = system.fuse.fire_on_crash
     out[BOUND.charge_a], out[BOUND.discharge_a] = limits.charge_current_max_a, limits.discharge_current_max_a
     out[BOUND.charge_pulse_a] = limits.charge_current_pulse_a
     out[BOUND.discharge_pulse_a] = limits.discharge_current_pulse_a

@@ -15,21 +15,24 @@ import numpy as np
 from ionward.battery.system import System
 from ionward.control import tick as stages
 from ionward.control.tick import tick
-from ionward.image.challenge import mix
+from ionward.image.challenge import answer_to, fold, wish_word
 from ionward.image.exchange import CONTROL_RECORD, DRIVEN_RECORD, FLOW_STAGES, GUARD_OK, GUARD_RECORD, GUARD_STOOD
 from ionward.image.guard_limits import guard_limits
 from ionward.image.inputs import RAW, new_raw
 from ionward.image.signals import CELL, STATE_CONNECTED
+from ionward.image.tables import in_one_row, slice_bounds, slices_of, table_sums
 from ionward.proving.prove.stand import Bench
 from ionward.runtime.enables import Enables, default_expiry_s
+from ionward.runtime.pyrofuse import PyrofuseSetup, look
 from ionward.runtime.wishes import OverrunBudget
 from ionward.safety.guard import Guard, Verdict
 from ionward.safety.guard_control import flow_word
+from ionward.safety.guard_input import SampleSum
 from ionward.twin.plant import advance, measure
 from ionward.twin.rows import CELLS, OUT
 
 COILS = ("main_positive", "main_negative", "precharge", "pyrofuse")
-GUARD_WORDS = ("enable", "reason", "place", "value", "challenge", "tripped", "trip_reason", "trip_count")
+GUARD_WORDS = ("enable", "reason", "place", "value", "challenge", "tripped", "trip_reason", "trip_count", "pyrofuse")
 SLOW = {"balance": 1, "cool": 2}  # thirds of the slow round at which these stages run
 
 
@@ -38,9 +41,12 @@ class GuardedLoop:
 
     def __init__(self, bench: Bench, system: System, seed: int) -> None:
         self.bench, self.system = bench, system
-        self.guard = Guard(guard_limits(system), seed)
+        self._sums = table_sums(bench.stand.parameters, slices_of(bench.cycle_s))
+        self._sample_sum = SampleSum()
+        self._pyrofuse = PyrofuseSetup.of(system.as_dict())
+        self.guard = Guard(guard_limits(system), seed, self._sums)
         self.expiry_s = system.cycle.enable_expiry_s or default_expiry_s(bench.cycle_s)
-        self.enables = Enables(self.expiry_s)
+        self.enables = Enables(self.expiry_s, self._pyrofuse)
         self.control, self.driven = np.zeros(1, CONTROL_RECORD), np.zeros(1, DRIVEN_RECORD)
         self.guard_word = np.zeros(1, GUARD_RECORD)
         self.control["time_s"] = self.guard_word["time_s"] = self.control["acknowledged_s"] = -np.inf
@@ -83,7 +89,8 @@ class GuardedLoop:
 
     def _drive(self) -> None:
         bench, plant, image = self.bench, self.bench.plant, self.bench.bms.image
-        coils = self.enables.step(self.now_s, self.control[0], self.guard_word[0])
+        path = look(self.now_s, bench.stand.raw, self._pyrofuse)
+        coils = self.enables.step(self.now_s, self.control[0], self.guard_word[0], path=path)
         out, s = plant.outputs, image.scalars[0]
         for name in COILS:
             out[getattr(OUT, name)] = getattr(coils, name)
@@ -132,9 +139,23 @@ class GuardedLoop:
         record["pyrofuse"], record["time_s"] = s["pyrofuse_fire"], self.now_s
         record["acknowledge_count"] = self.command["acknowledge_count"]
         record["challenge"] = self.guard_word["challenge"]
-        record["answer"] = mix(*(int(record[name][0]) for name in ("challenge", "flow", "tick")))
+        record["driver_cycle"], record["open_request"] = self.driven["cycle"], s["open_request"]
+        self._answer(record, raw)
         self.spoil_control(record)
         self._control_count += 1
+
+    def _answer(self, record: Any, raw: Any) -> None:
+        """Answer the guard's challenge over the live tables and the samples as control has them."""
+        challenge = int(record["challenge"][0])
+        row = in_one_row(self.bench.stand.parameters)[1]
+        first, last = slice_bounds(len(row), len(self._sums), challenge % len(self._sums))
+        record["table_sum"] = fold(row[first:last].tolist(), 0, last - first)
+        record["sample_sum"] = self._sample_sum.of(raw)
+        wish = wish_word(*(int(record[name][0]) for name in (*COILS, "open_request")))
+        flow, tick_number, tables, samples = (
+            int(record[name][0]) for name in ("flow", "tick", "table_sum", "sample_sum")
+        )  # fmt: skip
+        record["answer"] = answer_to(challenge, flow, tick_number, tables, samples, wish)
 
     def _seen(self) -> Any:
         """The samples as control has them."""

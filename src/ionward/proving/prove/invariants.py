@@ -69,6 +69,7 @@ BOUND_SIGNALS = (
     Signal("break_a", "A", "What a contactor can break"),
     Signal("pyrofuse_a", "A", "The pyrofuse is for currents above this, sensors' tolerance allowed for"),
     Signal("pyrofuse_memory_s", "s", "… within this time before it is fired"),
+    Signal("pyrofuse_on_crash", "", "A crash fires it, whatever the current"),
     Signal("charge_a", "A", "Rated charge current"),
     Signal("discharge_a", "A", "Rated discharge current"),
     Signal("charge_pulse_a", "A", "Rated pulse"),
@@ -209,7 +210,8 @@ def check_pyrofuse(dog: Watchdog, plant: Plant, image: Image, time_s: float) -> 
         past[PAST.large_s] = time_s
     fired = plant.outputs[OUT.pyrofuse]
     if fired > 0.0 and past[PAST.fired] == 0.0:
-        recent = time_s - past[PAST.large_s] <= b[BOUND.pyrofuse_memory_s]
+        crashed = b[BOUND.pyrofuse_on_crash] > 0.0 and plant.state[STATE.crash] > 0.0
+        recent = crashed or time_s - past[PAST.large_s] <= b[BOUND.pyrofuse_memory_s]
         if not (recent and image.scalars[0]["fault_level"] == LEVEL_CRITICAL):
             note(dog, INVARIANT.pyrofuse_unfounded, time_s, -1.0, abs(plant.state[STATE.current_a]))
     past[PAST.fired] = fired
