@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import ionward
 from ionward import _cache
-from ionward._cache import compiled_sources, module_folder, module_key
+from ionward._cache import compiled_sources, jit_disabled, module_folder, module_key
 
 ROOT = Path(ionward.__file__).parent
 
@@ -56,3 +59,26 @@ def test_an_edit_reaches_what_imports_it_and_nothing_else(monkeypatch: pytest.Mo
     after = {name: module_key(name) for name in before}
     module_key.cache_clear()
     assert [name for name in before if before[name] != after[name]] == ["ionward.proving.closed_loop"]
+
+
+CALLS = """
+import numpy as np
+from numba import typeof
+from ionward._compile import compile_inside
+from ionward.battery.ecm import sign
+compile_inside(sign, (typeof(1.0),))
+print(sign(-2.0), sign(3.0), len(sign.overloads))
+"""
+
+
+@pytest.mark.skipif(jit_disabled, reason="nothing is compiled")
+def test_python_may_call_what_was_compiled_for_compiled_callers(tmp_path: Path) -> None:
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    for _ in ("compiled", "from the cache"):
+        done = subprocess.run(
+            [sys.executable, "-c", CALLS], env=environment, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.split() == ["-1.0", "1.0", "1"]
+    assert (
+        len(list(tmp_path.glob("ecm-*/ecm.sign*.nbc"))) == len(list(tmp_path.glob("ecm-*/inside/ecm.sign*.nbc"))) == 1
+    )

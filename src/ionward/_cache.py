@@ -24,6 +24,14 @@ from pathlib import Path
 # Numba reads the same variable.
 jit_disabled: bool = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
 
+
+def interpret_here() -> None:
+    """Run compiled functions as plain Python in this process. Call it before anything that compiles is imported."""
+    global jit_disabled
+    if "ionward._machine_code" not in sys.modules:
+        jit_disabled = True
+
+
 # Names of what is kept: folders of modules, and marks of what has been compiled as a whole.
 _OURS = re.compile(r"\w+-[0-9a-f]{16}")
 _COMPILES = re.compile(rb"^from ionward\._compile import .*\b(?:njit|inlined)\b", re.MULTILINE)

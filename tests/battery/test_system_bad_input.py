@@ -252,6 +252,7 @@ CASES = [
 ]
 
 
+@pytest.mark.verifies("SR-190", "SR-191")
 @pytest.mark.parametrize(("change", "line"), CASES)
 def test_one_clear_line(tmp_path: Path, change: tuple[str, str], line: str) -> None:
     path = changed(tmp_path, change)

@@ -110,6 +110,7 @@ def test_the_highest_cells_go_first_where_a_board_bears_no_more() -> None:
     assert set(np.flatnonzero(seen.any(axis=0))) == {4, 8}
 
 
+@pytest.mark.verifies("SR-182")
 @pytest.mark.parametrize(
     "reason", ["command", "fault", "open", "latched", "hot board", "init", "precharge", "state fault"]
 )
@@ -134,6 +135,7 @@ def test_nothing_is_bled_when_something_forbids_it_and_what_runs_stops_at_once(r
     assert s["balancing_heat_w"] == 0.0
 
 
+@pytest.mark.verifies("SR-182")
 def test_low_or_badly_measured_cells_are_not_bled() -> None:
     b = Balancer(HIGH)
     b.image.cells[CELL.voltage_v, 2] = 2.99
@@ -143,6 +145,7 @@ def test_low_or_badly_measured_cells_are_not_bled() -> None:
     assert not b.run(0.1).any()
 
 
+@pytest.mark.verifies("SR-183")
 def test_heat_is_counted_and_a_hot_board_stops() -> None:
     b = Balancer(HIGH, balance_resistance_ohm=12.0, balance_board_k_per_w=60.0, balance_board_s=5.0)
     b.run(2.0)
@@ -168,6 +171,7 @@ def test_the_board_model_is_a_first_order_lag() -> None:
     assert b.image.modules[MODULE.balancing_board_c, 0] == pytest.approx(25 + 20 * power * (1 - np.exp(-1)), abs=0.1)
 
 
+@pytest.mark.verifies("SR-183")
 def test_a_board_of_unknown_temperature_counts_as_hot() -> None:
     b = Balancer(HIGH)
     set_temperatures(b.image, np.nan, 25.0)

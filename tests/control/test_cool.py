@@ -88,6 +88,7 @@ def test_heat_that_the_current_makes_is_foreseen() -> None:
     assert c.run(900)[1] == 0.0
 
 
+@pytest.mark.verifies("SR-184")
 def test_lost_temperatures_cool_fully_and_never_heat() -> None:
     c = Cooler(-10.0, -10.0)
     assert c.run()[2] == 1.0
@@ -117,6 +118,7 @@ def test_a_parked_or_faulty_pack_is_not_heated_but_cooled() -> None:
 temperature = st.one_of(st.just(np.nan), st.just(np.inf), st.floats(-40.0, 90.0))
 
 
+@pytest.mark.verifies("SR-184")
 @settings(max_examples=150, deadline=None)
 @given(
     first=temperature,

@@ -299,6 +299,7 @@ def test_without_resistances_the_table_stands_in() -> None:
     assert 0 < run(parameters, image)["charge_limit_pulse_a"] < known
 
 
+@pytest.mark.verifies("SR-180")
 def test_a_lost_measurement_stops_the_current_and_is_named() -> None:
     parameters = small_parameters(CELLS)
     image = connected(parameters)
@@ -315,6 +316,7 @@ def test_a_lost_measurement_stops_the_current_and_is_named() -> None:
     assert run(parameters, image)["discharge_limit_a"] == 0.0
 
 
+@pytest.mark.verifies("SR-120")
 def test_a_warning_halves_and_is_named_with_its_fault() -> None:
     parameters = small_parameters(CELLS)
     image = connected(parameters)
@@ -325,6 +327,7 @@ def test_a_warning_halves_and_is_named_with_its_fault() -> None:
     assert (found["charge_limit_rule"], found["charge_limit_place"]) == (RULE_WARNING, 2)
 
 
+@pytest.mark.verifies("SR-180", "SR-121")
 def test_a_fault_forbids_its_own_direction_only() -> None:
     parameters = small_parameters(CELLS)
     image = connected(parameters)
@@ -337,6 +340,7 @@ def test_a_fault_forbids_its_own_direction_only() -> None:
     assert run(parameters, image)["discharge_limit_place"] == 1
 
 
+@pytest.mark.verifies("SR-181")
 @pytest.mark.parametrize(("factor", "charge"), [(0.25, 7.5), (0.0, 0.0), (7.0, 30.0), (-1.0, 0.0), (np.nan, 0.0)])
 def test_an_advisory_can_only_lower(factor: float, charge: float) -> None:
     parameters = small_parameters(CELLS)
@@ -369,6 +373,7 @@ def test_a_pulse_lasts_its_time_and_comes_back_after_a_rest() -> None:
     assert image.scalars[0]["discharge_limit_pulse_a"] == 120.0
 
 
+@pytest.mark.verifies("SR-180")
 def test_limits_fall_at_once_and_rise_slowly() -> None:
     parameters = small_parameters(CELLS, limit_slew_a_per_s=100.0)
     image = connected(parameters)
@@ -407,6 +412,7 @@ def test_a_round_of_the_look_ahead_counts_a_worse_cell_at_once() -> None:
 numbers = st.one_of(st.just(np.nan), st.just(np.inf), st.just(-np.inf), st.floats(-1e4, 1e4), st.floats(0.0, 1.0))
 
 
+@pytest.mark.verifies("SR-180")
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_limits_are_finite_never_negative_and_never_above_the_rating(data: st.DataObject) -> None:

@@ -64,6 +64,7 @@ def test_connecting_goes_negative_precharge_positive_and_lets_the_precharge_cont
     assert bus.reason == ""
 
 
+@pytest.mark.verifies("SR-140")
 def test_the_positive_contactor_closes_only_on_a_bus_at_pack_voltage() -> None:
     bus = Bus()
     bus.step(2)
@@ -74,6 +75,7 @@ def test_the_positive_contactor_closes_only_on_a_bus_at_pack_voltage() -> None:
     assert abs(bus.current) <= 0.5
 
 
+@pytest.mark.verifies("SR-143")
 def test_init_waits_for_all_measurements() -> None:
     bus = Bus()
     bus.scalars["cells_usable"] = 95
@@ -129,6 +131,7 @@ def test_what_the_last_connection_left_on_the_bus_is_charged_from_there() -> Non
     assert bus.until("connected") < 7.0
 
 
+@pytest.mark.verifies("SR-140")
 def test_without_precharge_path_a_dead_or_matching_bus_is_connected() -> None:
     bus = Bus(has_precharge=0)
     bus.connect()
@@ -149,6 +152,7 @@ def test_without_feedback_contacts_times_and_voltages_count() -> None:
     assert bus.reason == ""
 
 
+@pytest.mark.verifies("SR-146")
 def test_a_bus_that_keeps_its_voltage_proves_no_opening_without_feedback() -> None:
     bus = Bus(feedback=False)
     bus.connect()
@@ -200,6 +204,7 @@ def failing(bus: Bus) -> Bus:
     return bus
 
 
+@pytest.mark.verifies("SR-142")
 def test_a_slow_precharge_ends_at_its_timeout() -> None:
     bus = Bus(precharge_timeout_s=0.4, contactor_close_s=0.1)
     bus.capacitance = 0.004
@@ -209,6 +214,7 @@ def test_a_slow_precharge_ends_at_its_timeout() -> None:
     assert bus.driven == OPEN
 
 
+@pytest.mark.verifies("SR-142")
 def test_a_short_circuit_on_the_bus_ends_precharge_early() -> None:
     bus = Bus()
     bus.load_ohm = 2.0
@@ -217,6 +223,7 @@ def test_a_short_circuit_on_the_bus_ends_precharge_early() -> None:
     assert bus.scalars["time_s"] - 100.0 < 1.5
 
 
+@pytest.mark.verifies("SR-142")
 def test_current_past_the_resistor_ends_precharge() -> None:
     bus = Bus()
     bus.step(2)
@@ -227,12 +234,14 @@ def test_current_past_the_resistor_ends_precharge() -> None:
     assert (bus.state, bus.reason) == ("opening", "precharge current too high")
 
 
+@pytest.mark.verifies("SR-142")
 def test_the_resistor_bears_only_so_much_energy() -> None:
     bus = Bus(precharge_energy_max_j=30.0)
     failing(bus)
     assert bus.reason == "precharge resistor must cool down"
 
 
+@pytest.mark.verifies("SR-142")
 def test_tries_wait_for_the_resistor_and_then_a_person_is_asked() -> None:
     bus = Bus(precharge_timeout_s=0.4)
     bus.capacitance = 0.02
@@ -268,6 +277,7 @@ def test_a_bus_without_capacitor_is_connected_and_flagged() -> None:
 # --- contactors that fail
 
 
+@pytest.mark.verifies("SR-144")
 @pytest.mark.parametrize("name", [NEGATIVE, PRECHARGE, POSITIVE])
 def test_a_contactor_that_does_not_close_ends_the_connection(name: str) -> None:
     bus = Bus()
@@ -285,6 +295,7 @@ def test_a_contactor_that_does_not_close_ends_the_connection(name: str) -> None:
     bus.until("standby", 1.0)
 
 
+@pytest.mark.verifies("SR-146")
 @pytest.mark.parametrize("name", [NEGATIVE, POSITIVE])
 def test_a_welded_contactor_is_found_when_opening(name: str) -> None:
     bus = Bus()
@@ -310,6 +321,7 @@ def test_a_welded_precharge_contactor_is_found_when_it_should_let_go() -> None:
     assert bus.reason == "a contactor did not open"
 
 
+@pytest.mark.verifies("SR-141")
 def test_a_welded_positive_contactor_without_feedback_shows_on_the_bus() -> None:
     bus = Bus(feedback=False)
     bus.welded.add(POSITIVE)
@@ -369,6 +381,7 @@ def test_a_negative_contactor_that_is_open_by_its_tap_is_not_precharged_over() -
     assert bus.reason == "a contactor did not close"
 
 
+@pytest.mark.verifies("SR-144")
 def test_a_contact_found_closed_in_standby_holds_the_connection_back() -> None:
     bus = Bus()
     bus.step(2)
@@ -382,6 +395,7 @@ def test_a_contact_found_closed_in_standby_holds_the_connection_back() -> None:
 # --- opening
 
 
+@pytest.mark.verifies("SR-121")
 def test_opening_waits_for_the_current_then_opens_positive_before_negative() -> None:
     bus = Bus()
     bus.connect()
@@ -398,6 +412,7 @@ def test_opening_waits_for_the_current_then_opens_positive_before_negative() -> 
     assert bus.driven == OPEN
 
 
+@pytest.mark.verifies("SR-131")
 @pytest.mark.parametrize("current", [400.0, np.nan])
 def test_opening_waits_no_longer_than_it_may(current: float) -> None:
     bus = Bus(open_wait_s=2.0)
@@ -410,6 +425,7 @@ def test_opening_waits_no_longer_than_it_may(current: float) -> None:
     assert not bus.driven[POSITIVE]
 
 
+@pytest.mark.verifies("SR-130", "SR-131")
 def test_a_current_above_what_a_contactor_may_break_is_left_to_the_fuse_for_a_while() -> None:
     bus = Bus(open_wait_s=1.0, contactor_break_a=100.0)
     bus.connect()
@@ -435,6 +451,7 @@ def test_a_current_that_falls_to_what_a_contactor_may_break_ends_the_wait(curren
     assert not bus.driven[POSITIVE]
 
 
+@pytest.mark.verifies("SR-127", "SR-143")
 def test_after_a_fault_nothing_closes_before_it_is_acknowledged_and_the_wish_withdrawn() -> None:
     bus = Bus()
     bus.connect()
@@ -485,6 +502,7 @@ def at(step: str, **changes: float) -> Bus:
     return bus
 
 
+@pytest.mark.verifies("SR-122")
 @pytest.mark.parametrize("step", STAGES)
 def test_open_now_opens_everything_in_the_same_tick_from_every_step(step: str) -> None:
     bus = at(step)
@@ -494,6 +512,7 @@ def test_open_now_opens_everything_in_the_same_tick_from_every_step(step: str) -
     bus.until("fault", 1.0)
 
 
+@pytest.mark.verifies("SR-121")
 @pytest.mark.parametrize("step", STAGES)
 def test_open_in_order_is_followed_from_every_step(step: str) -> None:
     bus = at(step)
@@ -508,6 +527,7 @@ def test_open_in_order_is_followed_from_every_step(step: str) -> None:
     assert bus.driven == OPEN
 
 
+@pytest.mark.verifies("SR-145")
 @pytest.mark.parametrize("step", ["negative", "probe", "charge", "positive", "release"])
 def test_a_withdrawn_wish_ends_the_connection_from_every_step(step: str) -> None:
     bus = at(step)
@@ -517,6 +537,7 @@ def test_a_withdrawn_wish_ends_the_connection_from_every_step(step: str) -> None
     assert bus.scalars["precharge_tries"] == 0
 
 
+@pytest.mark.verifies("SR-145")
 @pytest.mark.parametrize("step", ["negative", "probe", "charge"])
 def test_a_lost_measurement_ends_precharge_from_every_step(step: str) -> None:
     bus = at(step)
@@ -537,6 +558,7 @@ def test_protection_is_heard_while_everything_is_open(state: str) -> None:
     assert bus.state == "fault"
 
 
+@pytest.mark.verifies("SR-143")
 def test_a_fault_that_blocks_without_opening_holds_the_connection_back() -> None:
     bus = Bus()
     bus.step(2)
@@ -555,6 +577,7 @@ def test_a_fault_that_blocks_without_opening_holds_the_connection_back() -> None
 values = st.one_of(st.just(np.nan), st.floats(-500.0, 900.0), st.sampled_from([0.0, 1.0, 345.6, 345.0, 346.0]))
 
 
+@pytest.mark.verifies("SR-211", "SR-140")
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_no_input_closes_against_protection_or_onto_a_bus_that_does_not_match(data: st.DataObject) -> None:

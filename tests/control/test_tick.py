@@ -44,6 +44,7 @@ def test_a_pack_connects_and_disconnects_without_a_fault(short_run: tuple[Bms, n
     assert words[while_connected, OUTPUT_SCALARS.index("charge_limit_a")].max() > 0
 
 
+@pytest.mark.verifies("SR-210")
 def test_the_same_inputs_make_the_same_bytes(short_run: tuple[Bms, np.ndarray]) -> None:
     bms, words = short_run
     again, same = run(TICKS)
@@ -68,6 +69,7 @@ def test_a_snapshot_taken_back_goes_on_as_if_nothing_had_been() -> None:
         other.restore(state[:-1])
 
 
+@pytest.mark.verifies("SR-210")
 def test_compiled_and_interpreted_code_agree(tmp_path: Path) -> None:
     count = 250
     out = tmp_path / "words.npy"
@@ -93,6 +95,7 @@ def test_outputs_hold_what_drivers_need(short_run: tuple[Bms, np.ndarray]) -> No
         np.testing.assert_equal(words[-1, column], float(bms.image.scalars[0][name]), err_msg=name)
 
 
+@pytest.mark.verifies("SR-143")
 def test_raw_samples_that_never_come_keep_everything_open() -> None:
     bms, _ = run(1)
     fresh = Bms(bms.parameters, bms.size)

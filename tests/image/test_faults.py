@@ -60,6 +60,7 @@ def test_a_fault_that_only_tells_or_derates_does_not_latch(fault: Fault) -> None
     assert fault.latching == opens
 
 
+@pytest.mark.verifies("SR-201")
 def test_no_single_sample_opens_a_contactor() -> None:
     """Faults judged by sampled values need two samples; those judged by time alone are marked by their unit."""
     judged_by_time = {"precharge_too_long", "precharge_failed"}

@@ -49,11 +49,13 @@ def check_farther_out_and_later(system: System) -> None:
         assert watch.delay_s >= decision_time_s(level, period_s) - period_s + 3 * system.cycle.period_s
 
 
+@pytest.mark.verifies("SR-166")
 @pytest.mark.parametrize("name", sorted({*NAMES} - {"leaf-96s"}))  # whose logged sensor cannot see as far
 def test_the_kernel_stands_nearer_and_decides_sooner(name: str) -> None:
     check_farther_out_and_later(load_system(example(name)))
 
 
+@pytest.mark.verifies("SR-166")
 @settings(max_examples=25)
 @given(
     cycle_s=st.sampled_from((0.001, 0.01, 0.02)),
@@ -114,6 +116,7 @@ def test_limits_of_the_ev_example_by_hand() -> None:
     assert (limits.has_contactors, limits.has_precharge, limits.has_pyrofuse) == (True, True, True)
 
 
+@pytest.mark.verifies("SR-151")
 @pytest.mark.parametrize("cycle_s", [0.001, 0.005, 0.01])
 def test_no_contactor_stays_closed_for_longer_than_100_ms_after_control_has_stopped(cycle_s: float) -> None:
     """The deadline, until the guard looks, until the driver looks, and until the contact has opened."""

@@ -106,6 +106,7 @@ CASES: list[tuple[str, Any, float | None, str, str, float, bool, dict[str, Any]]
 ]  # fmt: skip
 
 
+@pytest.mark.verifies(each="fault")
 @pytest.mark.parametrize(
     ("name", "place", "value", "fault", "level", "within_s", "opens", "changes"),
     CASES,
@@ -155,6 +156,7 @@ def lying(contactor: str, fault: str, at_s: float, says: float, from_s: float) -
             {"name": "feedback_stuck", "at_s": from_s, "place": contactor, "value": says}]  # fmt: skip
 
 
+@pytest.mark.verifies("SR-072")
 @pytest.mark.parametrize(
     ("contactor", "place"),
     [("main_positive", "positive_tap_v"), ("main_negative", "negative_tap_v"), ("precharge", "positive_tap_v")],
@@ -173,6 +175,7 @@ def test_a_welded_contactor_whose_feedback_lies_shows_by_its_voltage(contactor: 
     assert not result.failed, [(v.text, v.found) for v in result.failed] + [e["text"] for e in result.events]
 
 
+@pytest.mark.verifies("SR-073")
 @pytest.mark.parametrize("contactor", ["main_positive", "main_negative"])
 def test_a_contactor_that_is_open_though_its_feedback_says_closed_shows_by_its_voltage(contactor: str) -> None:
     commanded_s = reached("closing") if contactor == "main_positive" else reached("precharge")
@@ -195,6 +198,7 @@ def test_a_welded_contactor_found_by_its_voltage_is_not_connected_again() -> Non
     assert not result.failed, [(v.text, v.found) for v in result.failed] + [e["text"] for e in result.events]
 
 
+@pytest.mark.verifies("SR-034", "SR-144")
 @pytest.mark.parametrize("contactor", ["main_positive", "main_negative", "precharge"])
 def test_a_contactor_that_does_not_close_ends_in_fault_with_no_way_through(contactor: str) -> None:
     stuck = [{"name": "contactor_stuck_open", "at_s": 0.0, "place": contactor}]
@@ -204,6 +208,7 @@ def test_a_contactor_that_does_not_close_ends_in_fault_with_no_way_through(conta
     assert not result.failed, [(v.text, v.found) for v in result.failed]
 
 
+@pytest.mark.verifies("SR-038", "SR-142")
 @pytest.mark.parametrize(("name", "value"), [("precharge_resistor_open", None), ("bus_load", 5.0), ("bus_short", None)])
 def test_a_link_that_cannot_be_precharged_is_never_connected(name: str, value: float | None) -> None:
     broken = [{"name": name, "at_s": 0.0} | ({} if value is None else {"value": value})]

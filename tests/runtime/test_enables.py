@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -35,6 +36,7 @@ def closed_at(time_s: float) -> Enables:
     return enables
 
 
+@pytest.mark.verifies("SR-150")
 def test_nothing_closes_without_both_enables() -> None:
     for heard_control, heard_guard in ((-math.inf, 1.0), (1.0, -math.inf), (0.9, 1.0), (1.0, 0.9), (1.2, 1.0)):
         enables = Enables(EXPIRY_S)
@@ -42,6 +44,7 @@ def test_nothing_closes_without_both_enables() -> None:
         assert not enables.tripped  # nothing was closed
 
 
+@pytest.mark.verifies("SR-151", "SR-152")
 def test_silence_of_control_opens_when_its_enable_expires_and_stays_open_until_acknowledged() -> None:
     enables = closed_at(1.0)
     assert enables.step(1.04, control(1.0), guard(1.04)).closed
@@ -56,6 +59,7 @@ def test_silence_of_control_opens_when_its_enable_expires_and_stays_open_until_a
     assert enables.opened_time_s == 1.06
 
 
+@pytest.mark.verifies("SR-150", "SR-151")
 def test_the_guards_word_opens_at_once_and_its_silence_when_it_expires() -> None:
     enables = closed_at(1.0)
     assert not enables.step(1.01, control(1.01), guard(1.01, enable=False)).closed
@@ -66,12 +70,14 @@ def test_the_guards_word_opens_at_once_and_its_silence_when_it_expires() -> None
     assert enables.trip_reason == ex.TRIP_GUARD_EXPIRED
 
 
+@pytest.mark.verifies("SR-153")
 def test_a_driver_that_stood_still_opens_although_both_enables_are_fresh() -> None:
     enables = closed_at(1.0)
     assert not enables.step(2.0, control(2.0), guard(2.0)).closed
     assert enables.trip_reason == ex.TRIP_STOOD
 
 
+@pytest.mark.verifies("SR-153")
 def test_without_a_supervisor_everything_opens() -> None:
     enables = closed_at(1.0)
     assert not enables.step(1.01, control(1.01), guard(1.01), alive=False).obeyed
@@ -91,6 +97,7 @@ def test_the_pyrofuse_can_be_fired_while_the_guard_is_silent_but_not_by_an_old_w
     assert not enables.step(1.01, control(0.9, pyrofuse=True), guard(1.01)).pyrofuse
 
 
+@pytest.mark.verifies("SR-151")
 def test_expiry_leaves_room_for_the_release_within_a_tenth_of_a_second() -> None:
     assert default_expiry_s(0.001) == default_expiry_s(0.01) == 0.05
     assert default_expiry_s(0.1) > 0.2
@@ -110,6 +117,7 @@ STEPS = st.lists(
 )
 
 
+@pytest.mark.verifies("SR-150", "SR-152")
 @settings(max_examples=200, deadline=None)
 @given(STEPS)
 def test_closed_means_both_fresh_and_a_trip_ends_only_by_a_person(steps: list[tuple[Any, ...]]) -> None:

@@ -58,6 +58,7 @@ def faults(run: LiveRun) -> set[str]:
 CONTROL_EXPIRED, GUARD_EXPIRED, GUARD_WITHDREW = ex.TRIP_REASONS[1:4]
 
 
+@pytest.mark.verifies("SR-154")
 def test_control_killed(run: LiveRun) -> None:
     trips, old = int(run.driven()["trip_count"]), run.pid("control")
     run.send("control", signal.SIGKILL)
@@ -67,6 +68,7 @@ def test_control_killed(run: LiveRun) -> None:
     run.recover()
 
 
+@pytest.mark.verifies("SR-154", "SR-060")
 def test_control_frozen_stays_open_after_it_goes_on(run: LiveRun) -> None:
     trips = int(run.driven()["trip_count"])
     run.send("control", signal.SIGSTOP)
@@ -80,6 +82,7 @@ def test_control_frozen_stays_open_after_it_goes_on(run: LiveRun) -> None:
     run.recover()
 
 
+@pytest.mark.verifies("SR-154")
 def test_control_hangs_with_the_interpreter_lock(run: LiveRun) -> None:
     trips, old = int(run.driven()["trip_count"]), run.pid("control")
     os.kill(old, signal.SIGUSR1)
@@ -93,6 +96,7 @@ def test_control_hangs_with_the_interpreter_lock(run: LiveRun) -> None:
     run.recover()
 
 
+@pytest.mark.verifies("SR-154")
 def test_guard_killed(run: LiveRun) -> None:
     trips, old = int(run.driven()["trip_count"]), run.pid("guard")
     run.send("guard", signal.SIGKILL)
@@ -101,6 +105,7 @@ def test_guard_killed(run: LiveRun) -> None:
     run.recover()
 
 
+@pytest.mark.verifies("SR-154")
 def test_guard_frozen_stays_open_after_it_goes_on(run: LiveRun) -> None:
     trips = int(run.driven()["trip_count"])
     run.send("guard", signal.SIGSTOP)
@@ -112,6 +117,7 @@ def test_guard_frozen_stays_open_after_it_goes_on(run: LiveRun) -> None:
     run.recover()
 
 
+@pytest.mark.verifies("SR-154")
 def test_driver_killed_leaves_the_battery_open(run: LiveRun) -> None:
     old = run.pid("plant")
     run.send("plant", signal.SIGKILL)
@@ -123,6 +129,7 @@ def test_driver_killed_leaves_the_battery_open(run: LiveRun) -> None:
     run.recover()
 
 
+@pytest.mark.verifies("SR-154", "SR-153")
 def test_driver_frozen_the_coils_expire_in_the_batterys_own_time(run: LiveRun) -> None:
     trips = int(run.driven()["trip_count"])
     run.send("plant", signal.SIGSTOP)
@@ -132,6 +139,7 @@ def test_driver_frozen_the_coils_expire_in_the_batterys_own_time(run: LiveRun) -
     run.recover()
 
 
+@pytest.mark.verifies("SR-155")
 def test_recorder_killed_or_frozen_changes_nothing(run: LiveRun) -> None:
     trips = int(run.driven()["trip_count"])
     for number in (signal.SIGSTOP, signal.SIGCONT, signal.SIGKILL):
@@ -160,6 +168,7 @@ def without_supervisor(run: LiveRun, role: str) -> Block:
     raise AssertionError(f"{role} does not give its place up")
 
 
+@pytest.mark.verifies("SR-161")
 def test_control_lies(run: LiveRun) -> None:
     """Something writes control's record, in time and wishing closed, but cannot answer the guard's challenge."""
     trips = int(run.driven()["trip_count"])
@@ -185,6 +194,7 @@ def test_control_lies(run: LiveRun) -> None:
     run.recover()
 
 
+@pytest.mark.verifies("SR-123")
 def test_guard_lies(run: LiveRun) -> None:
     """A guard that says yes to everything: control opens by itself all the same."""
     forged = without_supervisor(run, "guard")
@@ -225,6 +235,7 @@ def test_a_sensor_lies(run: LiveRun) -> None:
     run.recover()
 
 
+@pytest.mark.verifies("SR-155")
 def test_services_killed_or_frozen_changes_nothing(tmp_path: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -250,6 +261,7 @@ def test_services_killed_or_frozen_changes_nothing(tmp_path: Path) -> None:
     assert run.processes() == []
 
 
+@pytest.mark.verifies("SR-153")
 def test_supervisor_killed_takes_everything_with_it(tmp_path: Path) -> None:
     run = LiveRun(tmp_path, "--no-dashboard")
     run.wait_connected()

@@ -135,6 +135,7 @@ def test_there_is_one_guard_only(world: World, tmp_path: Path) -> None:
         GuardProcess(tmp_path, PLAN, seed=4)
 
 
+@pytest.mark.verifies("SR-167")
 def test_it_loads_nothing_heavy() -> None:
     """Level 2 shares no compiled code with level 1, and fits where a BMS has little memory."""
     told = subprocess.run(

@@ -77,6 +77,7 @@ def test_a_folder_that_cannot_be_used_is_told_in_one_line(tmp_path: Path) -> Non
         assert str(path) in str(caught.value)
 
 
+@pytest.mark.verifies("SR-171")
 def test_the_state_of_another_pack_stops_the_start(tmp_path: Path) -> None:
     (tmp_path / COPIES[1]).write_bytes(record(5))
     assert check_copies(tmp_path, PACK, 0.0) == []
@@ -86,6 +87,7 @@ def test_the_state_of_another_pack_stops_the_start(tmp_path: Path) -> None:
         check_copies(tmp_path, Pack(1, 2, "Five"), 0.0)
 
 
+@pytest.mark.verifies("SR-171")
 def test_damaged_copies_are_kept_aside_and_told(tmp_path: Path) -> None:
     damaged = bytearray(record(9))
     damaged[200] ^= 4
@@ -129,6 +131,7 @@ class StoppedError(Exception):
     """The machine stops here."""
 
 
+@pytest.mark.verifies("SR-173")
 @given(st.lists(st.integers(0, 8 * survival_words(CELLS)), min_size=1, max_size=8))
 @settings(max_examples=60)
 def test_a_write_that_stops_anywhere_leaves_the_copy_before(
@@ -152,6 +155,7 @@ def test_a_write_that_stops_anywhere_leaves_the_copy_before(
         assert newest(folder) >= acknowledged
 
 
+@pytest.mark.verifies("SR-173")
 def test_after_kill_9_at_any_moment_the_copy_read_back_is_the_last_acknowledged_one_or_newer(tmp_path: Path) -> None:
     chance = random.Random(20)
     acknowledged = 0
@@ -230,6 +234,7 @@ def test_a_copy_is_never_a_second_old_and_not_written_needlessly(tmp_path: Path)
     assert newest(tmp_path) == 200
 
 
+@pytest.mark.verifies("SR-170")
 def test_latches_and_locks_are_on_disk_at_once(tmp_path: Path) -> None:
     keeping = Keeping(tmp_path)
     keeping.publish(1)

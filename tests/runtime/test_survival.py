@@ -79,6 +79,7 @@ def test_what_was_encoded_is_decoded(survived: Survived) -> None:
     )
 
 
+@pytest.mark.verifies("SR-171")
 @given(st.data())
 @settings(max_examples=300)
 def test_any_flipped_bit_is_refused(data: bytes, draw: st.DataObject) -> None:
@@ -110,6 +111,7 @@ def test_a_count_that_lies_is_refused_though_its_checksum_is_right(data: bytes, 
     assert isinstance(decode(words), Refusal)
 
 
+@pytest.mark.verifies("SR-171")
 @pytest.mark.parametrize(
     ("field", "value", "named"),
     [
@@ -283,6 +285,7 @@ def test_a_voltage_under_load_is_no_rest_voltage(current_a: float) -> None:
     assert any("could not be compared" in text for text in report.what)
 
 
+@pytest.mark.verifies("SR-170")
 def test_a_latched_fault_blocks_until_it_is_acknowledged() -> None:
     bench = Bench()
     bench.step(10)
@@ -320,6 +323,7 @@ def test_an_unknown_trouble_code_that_is_latched_is_told() -> None:
     assert "0x1affff" in text
 
 
+@pytest.mark.verifies("SR-170")
 @pytest.mark.parametrize("opening", [False, True])
 def test_a_lock_of_the_sequence_holds_until_it_is_acknowledged(opening: bool) -> None:
     bench = Bench()
@@ -352,6 +356,7 @@ def test_a_lock_that_was_acknowledged_is_none() -> None:
     assert not known(bench.record()).locked
 
 
+@pytest.mark.verifies("SR-170")
 def test_the_precharge_resistor_stays_hot_and_its_pause_goes_on() -> None:
     bench = Bench()
     bench.step(20)
@@ -374,6 +379,7 @@ def test_the_precharge_resistor_stays_hot_and_its_pause_goes_on() -> None:
     assert not later.bms.memory.sequence.fields[SEQ.resume_s] > later.now_s
 
 
+@pytest.mark.verifies("SR-171")
 def test_the_newest_whole_copy_is_taken_and_the_others_are_told() -> None:
     bench = Bench()
     bench.step(10)
@@ -400,6 +406,7 @@ def test_without_a_usable_copy_a_new_bms_stays_new() -> None:
     assert bench.bms.snapshot() == before
 
 
+@pytest.mark.verifies("SR-172")
 def test_contactors_that_were_closed_are_told() -> None:
     bench = Bench()
     bench.step(10)

@@ -36,6 +36,7 @@ from ionward.image.exchange import (
 # The enable.
 
 
+@pytest.mark.verifies("SR-165")
 def test_the_enable_comes_after_some_good_cycles_in_a_row() -> None:
     b = bench()
     verdicts = [b.step() for _ in range(12)]
@@ -57,6 +58,7 @@ def test_one_bad_cycle_while_open_starts_the_count_anew_and_does_not_latch() -> 
     assert not verdicts[-1].tripped
 
 
+@pytest.mark.verifies("SR-165")
 @pytest.mark.parametrize("wished", [("main_negative",), ("precharge",), CLOSED])
 def test_the_enable_is_never_given_onto_a_wish_for_closed_contactors(wished: tuple[str, ...]) -> None:
     b = bench()
@@ -67,6 +69,7 @@ def test_the_enable_is_never_given_onto_a_wish_for_closed_contactors(wished: tup
     b.good()
 
 
+@pytest.mark.verifies("SR-164")
 @pytest.mark.parametrize("item", [("cells", 3), ("cells", 7), ("temperatures", None), ("currents", None)])
 def test_what_has_never_been_read_withholds_the_enable(item: tuple[str, int | None]) -> None:
     b = bench()
@@ -84,6 +87,7 @@ def test_what_has_never_been_read_withholds_the_enable(item: tuple[str, int | No
     b.good()
 
 
+@pytest.mark.verifies("SR-192")
 def test_time_that_is_no_number_gives_no_enable() -> None:
     b = bench()
     b.connected()
@@ -95,6 +99,7 @@ def test_time_that_is_no_number_gives_no_enable() -> None:
 # The samples' process.
 
 
+@pytest.mark.verifies("SR-168")
 @pytest.mark.parametrize("late", [False, True])
 def test_a_driver_that_stands_still_is_noticed_in_time(late: bool) -> None:
     b = bench()
@@ -115,6 +120,7 @@ def test_a_driver_that_writes_without_coming_on_counts_as_silent() -> None:
     assert verdict.reason == GUARD_NO_SAMPLES
 
 
+@pytest.mark.verifies("SR-168")
 @pytest.mark.parametrize("off_s", [-0.2, 0.2, math.nan, math.inf, -math.inf])
 def test_a_driver_with_another_clock_is_not_believed(off_s: float) -> None:
     b = bench()
@@ -135,6 +141,7 @@ def test_the_document_tells_every_reason() -> None:
 # Standing still, restarts, latching.
 
 
+@pytest.mark.verifies("SR-168")
 @pytest.mark.parametrize("connected", [True, False])
 @pytest.mark.parametrize("pause_s", [0.5, 1000.0, -1.0])
 def test_a_guard_that_stood_still_latches_when_something_was_closed(pause_s: float, connected: bool) -> None:
@@ -179,6 +186,7 @@ def tripped() -> Bench:
     return b
 
 
+@pytest.mark.verifies("SR-165")
 def test_a_trip_waits_for_a_person_and_for_everything_to_be_open() -> None:
     b = tripped()
     b.acknowledge()  # at the very time of the trip: for something before
@@ -316,6 +324,7 @@ def do(b: Bench, what: str) -> None:
         b.channels["bus_voltage_v"] = 0.0
 
 
+@pytest.mark.verifies("SR-165")
 @settings(max_examples=60)
 @given(steps=STEPS)
 def test_no_sequence_gives_an_enable_during_a_trip_or_onto_a_wish(steps: list[tuple[str, int]]) -> None:

@@ -55,6 +55,7 @@ SYSTEMS = {
 }
 
 
+@pytest.mark.verifies("SR-200")
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_a_sound_pack_never_meets_the_guard(name: str) -> None:
     make, pace = SYSTEMS[name]
@@ -85,6 +86,7 @@ FAULTS: dict[str, tuple[list[tuple[Any, ...]], int]] = {
 }
 
 
+@pytest.mark.verifies("SR-166")
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_kernel_acts_first(fault: str) -> None:
     loop = connected_loop()
@@ -95,6 +97,7 @@ def test_the_kernel_acts_first(fault: str) -> None:
     assert verdict.trip_count == 0
 
 
+@pytest.mark.verifies("SR-160", "SR-163")
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_guard_opens_where_control_lies(fault: str) -> None:
     loop = connected_loop()
@@ -106,6 +109,7 @@ def test_the_guard_opens_where_control_lies(fault: str) -> None:
     assert not any(loop.driven[name][0] for name in CONTACTORS)
 
 
+@pytest.mark.verifies("SR-163")
 def test_control_that_lies_cannot_close_onto_a_dead_bus() -> None:
     loop = closed_loop(SMALL)
     loop.run(1.0)

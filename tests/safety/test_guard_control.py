@@ -34,6 +34,7 @@ from ionward.safety.guard_control import admissible_flows, flow_word
 # Control's heartbeat.
 
 
+@pytest.mark.verifies("SR-161")
 @given(run=st.integers(0, 40), connected=st.booleans())
 def test_silence_always_ends_the_enable_within_the_deadline(run: int, connected: bool) -> None:
     b = bench()
@@ -46,6 +47,7 @@ def test_silence_always_ends_the_enable_within_the_deadline(run: int, connected:
     assert (verdict.reason, verdict.tripped) == (GUARD_SILENT, connected)
 
 
+@pytest.mark.verifies("SR-161")
 @pytest.mark.parametrize("kept", ["tick", "challenge"])
 def test_control_that_writes_but_does_not_come_on_counts_as_silent(kept: str) -> None:
     b = bench()
@@ -85,6 +87,7 @@ def test_a_few_skipped_cycles_of_control_are_borne() -> None:
         assert b.step().enable
 
 
+@pytest.mark.verifies("SR-161")
 @pytest.mark.parametrize("off", [1, -1, 2**40])
 def test_a_wrong_answer_is_told_at_once(off: int) -> None:
     b = bench()
@@ -125,6 +128,7 @@ WRONG = [EVERY[:k] + EVERY[k + 1 :] for k in range(5)]  # each stage of every ti
 WRONG += [(1, 0, 2, 3, 4), (0, 1, 2, 3, 4, 6, 5), (0, 0, 1, 2, 3, 4), (*EVERY, 6), (), (0, 1, 2, 3, 4, 5, 5)]
 
 
+@pytest.mark.verifies("SR-162")
 @pytest.mark.parametrize("stages", WRONG)
 def test_a_stage_left_out_or_in_a_wrong_order_is_told_at_once(stages: tuple[int, ...]) -> None:
     b = bench()
@@ -142,6 +146,7 @@ def test_a_flow_word_that_cannot_be_is_told(flow: int) -> None:
     assert b.step().reason == GUARD_FLOW
 
 
+@pytest.mark.verifies("SR-162")
 @pytest.mark.parametrize("stage", ["balance", "cool"])
 def test_a_slow_stage_that_does_not_come_on_is_told_after_its_time(stage: str) -> None:
     b = bench(slow_deadline_s=2.5)
@@ -170,6 +175,7 @@ def test_slow_stages_get_their_time_again_after_a_silence() -> None:
 # Control's wish.
 
 
+@pytest.mark.verifies("SR-163")
 def test_closing_onto_a_bus_that_does_not_match_is_refused_at_once() -> None:
     b = bench()
     b.good()
@@ -279,6 +285,7 @@ def test_without_a_bus_sensor_the_bus_is_not_judged() -> None:
     assert b.for_s(2.0).enable
 
 
+@pytest.mark.verifies("SR-163")
 @pytest.mark.parametrize(
     ("changes", "wished", "place"),
     [
@@ -300,6 +307,7 @@ def test_wishes_that_no_sound_control_has(changes: dict[str, Any], wished: tuple
     assert (verdict.reason, verdict.place, verdict.tripped) == (GUARD_WISH, place, True)
 
 
+@pytest.mark.verifies("SR-163")
 def test_precharging_for_too_long_is_told() -> None:
     b = bench()
     b.good()
@@ -319,6 +327,7 @@ def test_each_precharge_has_its_own_time() -> None:
         assert b.step(2).enable
 
 
+@pytest.mark.verifies("SR-163")
 @pytest.mark.parametrize("sign", [-1.0, 1.0])
 def test_the_pyrofuse_may_be_wished_for_only_with_a_large_current(sign: float) -> None:
     b = bench(has_pyrofuse=True, pyrofuse_least_a=150.0)

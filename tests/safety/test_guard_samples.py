@@ -38,6 +38,7 @@ BEYOND = {
 }  # fmt: skip
 
 
+@pytest.mark.verifies("SR-160")
 @pytest.mark.parametrize("case", BEYOND)
 def test_beyond_a_limit_trips_after_samples_and_time_and_not_before(case: str) -> None:
     block, item, value, reason, place, watch = BEYOND[case]
@@ -72,6 +73,7 @@ def test_within_the_limits_nothing_happens(block: str, item: Any, value: float) 
     assert b.for_s(5.0).enable
 
 
+@pytest.mark.verifies("SR-103")
 def test_an_old_sample_read_again_and_again_decides_nothing() -> None:
     b = bench()
     b.connected()
@@ -152,6 +154,7 @@ def test_a_value_that_is_lost_now_and_then_does_not_end_the_count(gaps: list[boo
 # What cannot be read.
 
 
+@pytest.mark.verifies("SR-164")
 @pytest.mark.parametrize("value", [math.nan, -0.5, 5.5, math.inf])
 def test_a_lost_cell_blinds_the_guard_after_the_time_that_the_kernel_needs(value: float) -> None:
     b = bench()
@@ -163,6 +166,7 @@ def test_a_lost_cell_blinds_the_guard_after_the_time_that_the_kernel_needs(value
     assert (verdict.reason, verdict.place, verdict.tripped) == (GUARD_BLIND, 6, True)
 
 
+@pytest.mark.verifies("SR-164")
 def test_a_lost_temperature_sensor_is_borne_but_not_all_of_a_module() -> None:
     b = bench()
     b.connected()

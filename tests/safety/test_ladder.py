@@ -102,6 +102,7 @@ ticks = st.tuples(
 )
 
 
+@pytest.mark.verifies("SR-110", "SR-111", "SR-112")
 @settings(max_examples=300, deadline=None)
 @given(
     st.lists(ticks, max_size=60),
@@ -121,6 +122,7 @@ def test_ladder_agrees_with_the_slow_model(
         assert fast.tick(value, dt_s, new, usable, complete, active) == expected
 
 
+@pytest.mark.verifies("SR-110")
 @pytest.mark.parametrize(
     ("samples", "seconds", "dt_s", "expected"),
     [(1, 0.0, 0.01, 1), (3, 0.0, 0.01, 3), (3, 0.05, 0.01, 6), (3, 0.05, 0.001, 51), (100, 0.05, 0.001, 100)],
@@ -133,11 +135,13 @@ def test_a_level_is_reached_with_exactly_the_last_sample_and_the_last_moment(
     assert reached == [0] * (expected - 1) + [1]
 
 
+@pytest.mark.verifies("SR-110", "SR-103")
 def test_time_passes_between_samples_but_samples_are_still_needed() -> None:
     ladder = Ladder([(1.0, 0.5, 2, 0.03), None, None, None])
     assert [ladder.tick(2.0, new=new) for new in (True, False, False, False, False, True)] == [0, 0, 0, 0, 0, 1]
 
 
+@pytest.mark.verifies("SR-110")
 def test_a_single_good_sample_starts_the_count_anew() -> None:
     ladder = Ladder([(1.0, 0.5, 3, 0.0), None, None, None])
     assert [ladder.tick(v) for v in (2.0, 2.0, 1.0, 2.0, 2.0, 2.0)] == [0, 0, 0, 0, 0, 1]
@@ -148,6 +152,7 @@ def test_exactly_at_the_threshold_is_not_beyond_it_and_exactly_at_clear_is_back(
     assert [ladder.tick(v) for v in (1.0, math.nextafter(1.0, 2.0), 0.51, 0.5)] == [0, 1, 1, 0]
 
 
+@pytest.mark.verifies("SR-111")
 def test_levels_are_reached_independently_and_left_one_by_one() -> None:
     ladder = Ladder([(1.0, 0.5, 1, 1.0), None, (3.0, 2.0, 2, 0.0), (4.0, 3.0, 2, 0.0)])
     up = [ladder.tick(9.0) for _ in range(2)]
@@ -165,6 +170,7 @@ def test_a_level_just_left_needs_its_whole_delay_again() -> None:
     assert [ladder.tick(3.0) for _ in range(3)] == [1, 1, 2]
 
 
+@pytest.mark.verifies("SR-112")
 @pytest.mark.parametrize("lost", [{"usable": False}, {"value": math.nan}])
 def test_what_is_lost_neither_clears_nor_interrupts(lost: dict[str, float]) -> None:
     ladder = Ladder([(1.0, 0.5, 3, 0.0), None, None, None])
@@ -178,6 +184,7 @@ def test_what_is_lost_neither_clears_nor_interrupts(lost: dict[str, float]) -> N
     assert ladder.level == 1
 
 
+@pytest.mark.verifies("SR-113")
 def test_counters_do_not_wrap() -> None:
     ladder = Ladder([(1.0, 0.5, 2, math.inf), None, None, None])
     ladder.tick(2.0)

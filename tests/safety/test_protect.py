@@ -154,6 +154,7 @@ CASES: list[tuple[str, int, float, int, Cause]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.verifies(each="fault")
 @pytest.mark.parametrize(
     ("fault", "level", "seconds", "place", "cause"), CASES, ids=[f"{f}-{level}" for f, level, *_ in CASES]
 )
@@ -195,6 +196,7 @@ def test_every_fault_has_a_case() -> None:
     assert {f.id for f in FAULTS} == {case[0] for case in CASES} | elsewhere
 
 
+@pytest.mark.verifies("SR-042")
 def test_cells_without_any_sensor_beside_them_open() -> None:
     k = Kernel()
     k.samples.temperatures[:] = math.nan
@@ -202,6 +204,7 @@ def test_cells_without_any_sensor_beside_them_open() -> None:
     assert k.fault("cell_temperature_unknown", "value") == 4
 
 
+@pytest.mark.verifies("SR-052")
 def test_many_refused_samples_are_told_though_none_is_lost() -> None:
     k = Kernel()
     for _ in range(600):
@@ -214,6 +217,7 @@ def test_many_refused_samples_are_told_though_none_is_lost() -> None:
     assert k.levels() == {}
 
 
+@pytest.mark.verifies("SR-038")
 def test_precharge_fails_after_its_tries_and_clears_when_the_wish_is_withdrawn() -> None:
     k = Kernel()
     k.command["connect"] = 1
@@ -256,6 +260,7 @@ def test_a_precharge_that_leads_to_a_connection_or_is_called_off_is_no_failed_tr
     assert k.fault("precharge_failed", "value") == 0
 
 
+@pytest.mark.verifies("SR-034")
 @pytest.mark.parametrize("name", ["main_positive", "main_negative", "precharge"])
 def test_giving_up_does_not_hide_a_contactor_that_does_not_close(name: str) -> None:
     """The sequence withdraws the command as soon as the time is over, in the tick in which it is."""
@@ -303,6 +308,7 @@ def test_a_wish_withdrawn_right_after_the_last_precharge_try_does_not_hide_it() 
     assert k.fault("precharge_failed", "count") == 1
 
 
+@pytest.mark.verifies("SR-129")
 @pytest.mark.parametrize("fitted", [0, 1])
 def test_only_a_pyrofuse_that_is_there_is_fired(fitted: int) -> None:
     k = Kernel(contactor_break_a=100.0, has_pyrofuse=fitted)
@@ -322,6 +328,7 @@ def test_a_command_withdrawn_in_time_is_no_fault() -> None:
     assert k.levels() == {}
 
 
+@pytest.mark.verifies("SR-026", "SR-129")
 def test_welded_contactors_that_carry_too_much_call_for_the_pyrofuse() -> None:
     k = Kernel(contactor_break_a=100.0)
     k.current(-120.0)
@@ -334,6 +341,7 @@ def test_welded_contactors_that_carry_too_much_call_for_the_pyrofuse() -> None:
 # Directions and rest
 
 
+@pytest.mark.verifies("SR-200")
 @pytest.mark.parametrize("celsius", [-19.0, -10.0, 55.0, 61.0])
 def test_at_rest_the_walls_of_charging_and_discharging_open_nothing(celsius: float) -> None:
     k = Kernel()
@@ -357,6 +365,7 @@ def test_a_sensor_offset_is_no_current(offset_a: float) -> None:
     assert k.level("charge_undertemperature") == LEVEL_FAULT
 
 
+@pytest.mark.verifies("SR-010", "SR-011")
 def test_a_cold_pack_may_be_discharged_and_a_hot_one_not_charged() -> None:
     cold, hot = Kernel(), Kernel()
     for k, celsius, current_a in ((cold, -10.0, -50.0), (hot, 49.0, -50.0)):
@@ -385,6 +394,7 @@ def test_rest_between_charge_pulses_does_not_reset_the_count() -> None:
     assert k.level("charge_overtemperature") == LEVEL_FAULT or k.fault("charge_overtemperature", "count") > 0
 
 
+@pytest.mark.verifies("SR-043")
 def test_temperature_is_not_judged_by_direction_while_no_current_is_known() -> None:
     k = Kernel()
     k.samples.temperatures[:] = 49.0
@@ -400,6 +410,7 @@ def test_temperature_is_not_judged_by_direction_while_no_current_is_known() -> N
 # Known traps
 
 
+@pytest.mark.verifies("SR-001")
 def test_cells_that_take_turns_in_exceeding_are_counted_together() -> None:
     k = Kernel()
     prepare(k, "cell_overvoltage")
@@ -409,6 +420,7 @@ def test_cells_that_take_turns_in_exceeding_are_counted_together() -> None:
     assert k.level("cell_overvoltage") == LEVEL_FAULT
 
 
+@pytest.mark.verifies("SR-103")
 def test_one_sample_of_one_cell_is_not_counted_again_with_its_neighbours_samples() -> None:
     """Cells measured one after the other: the bad one once, the others many times."""
     k = Kernel()
@@ -435,6 +447,7 @@ def test_samples_that_fall_but_stay_beyond_are_counted_though_older_ones_are_wor
     assert k.level("cell_overvoltage") == LEVEL_CRITICAL
 
 
+@pytest.mark.verifies("SR-126")
 def test_acknowledging_is_an_edge_that_survives_any_counter_value() -> None:
     k = Kernel()
     for before, after in ((0, 1), (2**63 - 1, -(2**63)), (-1, -2), (5, 0)):
@@ -450,6 +463,7 @@ def test_acknowledging_is_an_edge_that_survives_any_counter_value() -> None:
         assert k.s["latched_faults"] == 0
 
 
+@pytest.mark.verifies("SR-126")
 def test_a_count_given_before_the_start_acknowledges_nothing() -> None:
     k = Kernel(settle=False)
     k.command["acknowledge_count"] = 7
@@ -460,6 +474,7 @@ def test_a_count_given_before_the_start_acknowledges_nothing() -> None:
     assert k.s["latched_faults"] == 1
 
 
+@pytest.mark.verifies("SR-123")
 @pytest.mark.parametrize("state", range(len(STATES)), ids=STATES)
 @pytest.mark.parametrize("connect", [0, 1])
 def test_protection_works_in_every_state_of_the_sequence(state: int, connect: int) -> None:
@@ -471,6 +486,7 @@ def test_protection_works_in_every_state_of_the_sequence(state: int, connect: in
     assert k.s["open_request"] == OPEN_NOW
 
 
+@pytest.mark.verifies("SR-124")
 def test_an_estimate_is_never_looked_at() -> None:
     k, liar = Kernel(), Kernel()
     for n in range(200):
@@ -487,6 +503,7 @@ def test_an_estimate_is_never_looked_at() -> None:
 # Latching, reactions, events
 
 
+@pytest.mark.verifies("SR-125", "SR-126", "SR-121")
 def test_a_fault_stays_latched_until_it_is_acknowledged_without_its_condition() -> None:
     k = Kernel()
     k.channels["hvil_closed"] = 0.0
@@ -506,6 +523,7 @@ def test_a_fault_stays_latched_until_it_is_acknowledged_without_its_condition() 
     assert (k.s["charge_allowed"], k.s["discharge_allowed"], k.s["derate"]) == (1, 1, 0)
 
 
+@pytest.mark.verifies("SR-120")
 def test_a_warning_derates_and_leaves_by_itself() -> None:
     k = Kernel()
     k.samples.silent.add("crash")
@@ -517,6 +535,7 @@ def test_a_warning_derates_and_leaves_by_itself() -> None:
     assert (k.s["fault_level"], k.s["derate"], k.s["latched_faults"]) == (LEVEL_NONE, 0, 0)
 
 
+@pytest.mark.verifies("SR-122")
 def test_the_gravest_fault_is_named_and_stays_named() -> None:
     k = Kernel()
     k.channels["hvil_closed"] = 0.0
@@ -529,6 +548,7 @@ def test_the_gravest_fault_is_named_and_stays_named() -> None:
     assert (FAULTS[k.s["open_fault"]].id, k.s["open_request"]) == ("crash", OPEN_NOW)
 
 
+@pytest.mark.verifies("SR-128", "SR-111")
 def test_events_tell_each_step_up_and_down() -> None:
     k = Kernel()
     prepare(k, "cell_overvoltage")
@@ -543,6 +563,7 @@ def test_events_tell_each_step_up_and_down() -> None:
     ]
 
 
+@pytest.mark.verifies("SR-128")
 def test_the_event_ring_keeps_the_newest_when_it_is_full() -> None:
     k = Kernel()
     k.s["event_count"] = 3 * EVENT_SLOTS - 1
@@ -557,6 +578,7 @@ def test_the_event_ring_keeps_the_newest_when_it_is_full() -> None:
     ]
 
 
+@pytest.mark.verifies("SR-129")
 @pytest.mark.parametrize(
     ("current_a", "redundant_a", "fire"),
     [(-470.0, -470.0, 1), (470.0, 470.0, 1), (-399.0, -399.0, 0), (-470.0, -300.0, 0), (-2000.0, -2000.0, 0)],
@@ -575,6 +597,7 @@ def test_the_pyrofuse_is_wished_for_only_above_what_contactors_break(
     assert k.s["pyrofuse_fire"] == 0
 
 
+@pytest.mark.verifies("SR-129")
 def test_the_pyrofuse_never_fires_by_current_alone_or_on_a_single_sample() -> None:
     k = Kernel(contactor_break_a=100.0)
     k.close()
@@ -594,6 +617,7 @@ def test_the_pyrofuse_never_fires_by_current_alone_or_on_a_single_sample() -> No
 # What a pack does not have, and what is just starting
 
 
+@pytest.mark.verifies("SR-104")
 @pytest.mark.parametrize("cells", [1, 4])
 def test_what_a_pack_does_not_have_is_never_raised(cells: int) -> None:
     everything = (*tuple(CHANNEL._fields), "temperatures", "cells")
@@ -614,6 +638,7 @@ def test_without_contactors_of_its_own_current_and_bus_are_free() -> None:
     assert k.levels() == {}
 
 
+@pytest.mark.verifies("SR-104")
 def test_a_pack_that_measures_nothing_yet_is_lost_only_after_its_time() -> None:
     k = Kernel(settle=False)
     k.samples.silent |= {"cells", "temperatures", *k.channels}
@@ -625,6 +650,7 @@ def test_a_pack_that_measures_nothing_yet_is_lost_only_after_its_time() -> None:
     assert k.s["open_request"] == OPEN_IN_ORDER
 
 
+@pytest.mark.verifies("SR-112")
 def test_a_lost_cell_neither_hides_nor_clears_an_overvoltage() -> None:
     k = Kernel()
     prepare(k, "cell_overvoltage")
@@ -642,6 +668,7 @@ def test_a_lost_cell_neither_hides_nor_clears_an_overvoltage() -> None:
 # No false trip
 
 
+@pytest.mark.verifies("SR-200")
 @pytest.mark.parametrize("sign", [-1.0, 1.0])
 @pytest.mark.parametrize(
     ("cell_v", "celsius", "current_a"),

@@ -36,6 +36,7 @@ def test_in_simulated_time_nothing_of_it_is_raised(
     assert [kernel.level(fault) for fault in INSIDE] == [0, 0, 0, 0]
 
 
+@pytest.mark.verifies("SR-060")
 def test_a_pause_of_the_cycle_opens_and_stays_latched() -> None:
     kernel = live()
     kernel.tick(dt_s=0.09)
@@ -52,6 +53,7 @@ def test_a_pause_of_the_cycle_opens_and_stays_latched() -> None:
     assert kernel.s["latched_faults"] == 0
 
 
+@pytest.mark.verifies("SR-061")
 def test_overruns_derate_at_half_the_budget_and_open_in_order_when_it_is_used_up() -> None:
     kernel = live()
     kernel.command["overrun_share"] = 0.5625
@@ -64,6 +66,7 @@ def test_overruns_derate_at_half_the_budget_and_open_in_order_when_it_is_used_up
     assert kernel.s["open_request"] == OPEN_IN_ORDER
 
 
+@pytest.mark.verifies("SR-062")
 def test_the_guards_reason_counts_only_while_something_is_closed() -> None:
     kernel = live()
     kernel.close(False)
@@ -77,6 +80,7 @@ def test_the_guards_reason_counts_only_while_something_is_closed() -> None:
     assert kernel.fault("guard_withholds", "value") == GUARD_SILENT
 
 
+@pytest.mark.verifies("SR-063")
 @pytest.mark.parametrize("from_before", [False, True])
 def test_a_trip_of_the_driver_is_latched_once_also_one_from_before_the_start(from_before: bool) -> None:
     if from_before:

@@ -44,6 +44,7 @@ class Path(Kernel):
         super().tick(sample, dt_s)
 
 
+@pytest.mark.verifies("SR-072")
 @pytest.mark.parametrize("dividers", BOTH_OPEN)
 @pytest.mark.parametrize("side", SIDES)
 def test_a_welded_contactor_shows_on_a_dead_bus(side: str, dividers: str) -> None:
@@ -144,6 +145,7 @@ def test_a_live_bus_does_not_clear_a_weld() -> None:
     assert k.level(WELDED) == LEVEL_NONE
 
 
+@pytest.mark.verifies("SR-073")
 @pytest.mark.parametrize("side", SIDES)
 def test_an_open_contactor_shows_where_the_bus_falls_away(side: str) -> None:
     k = Path()
@@ -216,6 +218,7 @@ def test_a_pack_that_does_not_switch_its_contactors_is_not_judged_by_taps() -> N
     assert k.levels() == {}
 
 
+@pytest.mark.verifies("SR-097")
 @pytest.mark.parametrize("side", SIDES)
 def test_a_lost_tap_is_told_and_the_other_one_still_counts(side: str) -> None:
     k = Path()

@@ -144,6 +144,7 @@ def histories(draw: st.DrawFn) -> list[tuple[float, float, float]]:
     return out
 
 
+@pytest.mark.verifies("SR-100", "SR-101")
 @settings(max_examples=300, deadline=None)
 @given(histories())
 def test_validation_agrees_with_the_slow_model(history: list[tuple[float, float, float]]) -> None:
@@ -178,6 +179,7 @@ def test_a_first_sample_within_range_is_good(value: float) -> None:
     assert Items().sample(1.0, value) == (value, GOOD, REASON_NONE, True)
 
 
+@pytest.mark.verifies("SR-100", "SR-101")
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
@@ -202,6 +204,7 @@ def test_a_first_impossible_value_is_never_bridged() -> None:
     assert (quality, reason) == (BAD, REASON_RANGE)
 
 
+@pytest.mark.verifies("SR-100")
 def test_a_jump_is_believed_with_its_third_sample() -> None:
     items = Items()
     items.sample(1.0, 3.0)
@@ -245,6 +248,7 @@ def test_a_silent_measurement_ages_and_becomes_bad() -> None:
     assert math.isnan(items.seen()[0])
 
 
+@pytest.mark.verifies("SR-100")
 @pytest.mark.parametrize("offset_s", [1.0, CYCLE_S + 1e-6, math.inf, math.nan])
 def test_a_sample_from_the_future_is_refused_and_locks_nothing_out(offset_s: float) -> None:
     items = Items()
@@ -253,12 +257,14 @@ def test_a_sample_from_the_future_is_refused_and_locks_nothing_out(offset_s: flo
     assert items.sample(1.02, 3.1) == (3.1, GOOD, REASON_NONE, True)
 
 
+@pytest.mark.verifies("SR-100")
 def test_a_sample_older_than_the_last_one_is_refused() -> None:
     items = Items()
     items.sample(1.0, 3.0)
     assert items.sample(0.995, 3.0, now_s=1.01)[1:] == (HELD, REASON_TIME, False)
 
 
+@pytest.mark.verifies("SR-100")
 def test_a_sample_that_comes_too_late_is_refused() -> None:
     items = Items()
     assert items.sample(1.0, 3.0, now_s=1.2)[1:] == (BAD, REASON_OLD, False)
@@ -272,6 +278,7 @@ def test_a_clock_that_jumps_back_makes_everything_bad_until_it_has_caught_up() -
     assert items.sample(10.02, 3.0)[1] == GOOD
 
 
+@pytest.mark.verifies("SR-192")
 def test_a_clock_that_is_no_number_makes_everything_bad() -> None:
     items = Items()
     items.sample(10.0, 3.0)
@@ -279,6 +286,7 @@ def test_a_clock_that_is_no_number_makes_everything_bad() -> None:
     assert items.seen()[1] == BAD
 
 
+@pytest.mark.verifies("SR-100")
 def test_a_frozen_value_is_refused_and_moves_on_with_the_last_digit() -> None:
     items = Items()
     seen = [items.sample(1.0 + k * 0.05, 3.0) for k in range(24)]
@@ -301,6 +309,7 @@ def test_frozen_is_not_judged_where_it_is_switched_off() -> None:
     assert all(items.sample(1.0 + k * 0.05, 3.0)[1] == GOOD for k in range(100))
 
 
+@pytest.mark.verifies("SR-104")
 def test_what_is_not_fitted_stays_so_whatever_comes() -> None:
     items = Items()
     items.limits[MEASURE.fitted] = 0.0

@@ -116,6 +116,7 @@ def test_ages_run_and_new_is_gone_while_nothing_comes() -> None:
     assert not k.image.cells[CELL.age_s].any()
 
 
+@pytest.mark.verifies("SR-192")
 @pytest.mark.parametrize(("step_s", "dt_s"), [(0.01, 0.01), (0.5, 0.5), (0.0, 0.0), (-1.0, 0.0)])
 def test_time_between_ticks_is_never_negative(step_s: float, dt_s: float) -> None:
     k = Kernel()
@@ -145,6 +146,7 @@ def test_sensors_that_agree_give_the_first_one() -> None:
     assert k.channel("current_a", "reason") == REASON_NONE
 
 
+@pytest.mark.verifies("SR-102")
 @pytest.mark.parametrize(("first", "second", "used"), [(10.0, 12.1, 12.1), (-30.0, 5.0, -30.0), (0.0, -9.0, -9.0)])
 def test_sensors_that_disagree_give_the_one_that_reads_more_as_held(first: float, second: float, used: float) -> None:
     k = Kernel()
@@ -242,6 +244,7 @@ def test_without_all_of_it_there_is_nothing_to_compare(missing: str) -> None:
     assert math.isnan(k.s["cell_sum_difference_v"])
 
 
+@pytest.mark.verifies("SR-105")
 def test_no_raw_value_of_a_refused_sample_reaches_the_image() -> None:
     k = Kernel()
     k.samples.cells[:] = [math.inf, -math.inf, 9.0, math.nan]

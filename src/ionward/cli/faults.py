@@ -1,8 +1,11 @@
-"""`ionward faults`: the catalogue of faults, and what each one means."""
+"""`ionward faults`: the catalogue of faults, what each one means, and how it counts in a pack."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import json as json_format
+from itertools import groupby
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -10,40 +13,118 @@ from rich.table import Table
 from rich.text import Text
 
 from ionward.battery.problems import did_you_mean
+from ionward.battery.system import System
 from ionward.errors import UserError
-from ionward.image.fault_levels import LEVEL_NAMES
+from ionward.image.build import load_pack
+from ionward.image.fault_levels import LEVEL_NAMES, decision_time_s, ftti_s, resolved_levels, sample_period_s
 from ionward.image.faults import BY_ID, FAULTS, Fault, Level
+from ionward.image.summary import applies
+from ionward.safety_case.case import Goal, Technical, load_case
+
+# Groups of the catalogue by the third digit of the trouble code (0x1AGxxx).
+GROUPS = ("Cells", "Temperature", "Current", "High voltage", "Lost measurements", "The BMS itself", "Cell monitors")
+OTHERS = "Others"
 
 
 def faults(
     fault: Annotated[str, typer.Argument(help="A fault to explain; none: list all.", show_default=False)] = "",
+    system: Annotated[
+        Path | None, typer.Option("--system", help="System file: show thresholds as they count in this pack.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
 ) -> None:
     """List the faults that Ionward knows, or explain one of them.
 
-    Thresholds here are the catalogue's; `ionward check FILE` shows them as they count in a pack.
+    Thresholds are the catalogue's, relative to limits of the pack; with --system they are those of that pack.
     """
-    console = Console(highlight=False)
-    if not fault:
-        console.print(catalogue())
-        return
-    if fault not in BY_ID:
+    if fault and fault not in BY_ID:
         raise UserError(f"unknown fault '{fault}'; {did_you_mean(fault, BY_ID)}")
-    explain(BY_ID[fault], console)
+    pack = load_pack(system)[0] if system else None
+    chosen = [BY_ID[fault]] if fault else list(FAULTS)
+    console = Console(highlight=False)
+    if json:
+        found = {f.id: as_dict(f, pack) for f in chosen}
+        typer.echo(json_format.dumps(found[fault] if fault else found, indent=2, ensure_ascii=False))
+    elif fault:
+        explain(BY_ID[fault], pack, console)
+    else:
+        console.print(catalogue(pack))
 
 
-def catalogue() -> Table:
-    """All faults with their levels."""
+def group_of(fault: Fault) -> str:
+    """Name of the group of the catalogue that a fault belongs to."""
+    number = fault.dtc >> 12 & 0xF
+    return GROUPS[number] if number < len(GROUPS) else OTHERS
+
+
+def reaction_of(fault: Fault, pack: System | None = None) -> list[tuple[str, str]]:
+    """What each level of a fault leads to, in plain words."""
+    sides = "charging and discharging" if fault.blocks == "both" else f"{fault.blocks[:-1]}ing"
+    words = {
+        "info": "is told, nothing else",
+        "warning": "lowers the current limits",
+        "fault": f"forbids {sides} at once, then opens the contactors in order",
+        "critical": "opens the contactors at once",
+    }
+    return [(name, words[name]) for name, level in zip(LEVEL_NAMES, _levels(fault, pack), strict=True) if level]
+
+
+def as_dict(fault: Fault, pack: System | None) -> dict[str, Any]:
+    """One fault for a script. Thresholds are relative to `relative_to` unless a pack is given."""
+    requirement, goals = _safety(fault)
+    reaction = dict(reaction_of(fault, pack))
+    period_s = sample_period_s(fault, pack) if pack else None
+    return {
+        "name": fault.name,
+        "group": group_of(fault),
+        "meaning": fault.meaning,
+        "action": fault.action,
+        "unit": fault.unit,
+        "scope": fault.scope,
+        "direction": fault.direction,
+        "dtc": f"{fault.dtc:06X}",
+        "latching": fault.latching,
+        "ftti_s": ftti_s(fault, pack) if pack else fault.ftti_s,
+        "judged": applies(fault, pack) if pack else None,
+        "relative_to": "" if pack else fault.relative_to,
+        "factor": fault.factor and not pack,
+        "requirement": fault.requirement,
+        "requirement_text": requirement.text if requirement else "",
+        "goals": [g.id for g in goals],
+        "levels": {
+            name: {
+                **vars(level),
+                "reaction": reaction[name],
+                **({"decided_within_s": decision_time_s(level, period_s)} if period_s else {}),
+            }
+            for name, level in zip(LEVEL_NAMES, _levels(fault, pack), strict=True)
+            if level
+        },
+    }
+
+
+def catalogue(pack: System | None) -> Table:
+    """All faults in their groups, with levels, reaction, requirement, FTTI and trouble code."""
     table = Table(box=None, pad_edge=False)
-    for name in ("fault", "name", "levels", "DTC"):
-        table.add_column(name, header_style="dim")
-    for fault in FAULTS:
-        levels = [name for name, level in zip(LEVEL_NAMES, fault.levels, strict=True) if level is not None]
-        table.add_row(fault.id, fault.name, ", ".join(levels), f"{fault.dtc:06X}")
+    for name in ("fault", "name", "levels", "at most", "requirement", "FTTI", "DTC"):
+        table.add_column(name, header_style="dim", no_wrap=name in ("fault", "requirement", "FTTI", "DTC"))
+    most = {"info": "tells", "warning": "lowers limits", "fault": "opens in order", "critical": "opens at once"}
+    for group, rows in groupby(sorted(FAULTS, key=lambda f: f.dtc >> 12), key=group_of):
+        table.add_row(Text(group, style="bold"))
+        for fault in rows:
+            levels = [name for name, _ in reaction_of(fault, pack)]
+            judged = pack is None or applies(fault, pack)
+            budget_s = ftti_s(fault, pack) if pack else fault.ftti_s
+            table.add_row(
+                fault.id, fault.name, " ".join(levels), most[levels[-1]] if judged else "not judged in this pack",
+                fault.requirement, f"{budget_s:g} s", f"{fault.dtc:06X}",
+            )  # fmt: skip
     return table
 
 
-def explain(fault: Fault, console: Console) -> None:
-    """Print one fault: what it means, what to do, and its ladder."""
+def explain(fault: Fault, pack: System | None, console: Console) -> None:
+    """Print one fault: what it means, what to do, what it leads to, its ladder, and why it is there."""
+    requirement, goals = _safety(fault)
     console.print(
         Text(fault.name, style="bold"), Text(f"  {fault.id}, DTC {fault.dtc:06X}, {fault.requirement}", "dim")
     )
@@ -51,16 +132,39 @@ def explain(fault: Fault, console: Console) -> None:
     console.print(Text(f"What to do: {fault.action}"))
     latching = "waits to be acknowledged once it reached fault or critical" if fault.latching else "goes by itself"
     console.print(Text(f"It {latching}."))
-    for name, level in zip(LEVEL_NAMES, fault.levels, strict=True):
+    if pack and not applies(fault, pack):
+        console.print(Text("This pack does not have what it is judged by: it is never raised here.", "bold"))
+    words = dict(reaction_of(fault, pack))
+    for name, level in zip(LEVEL_NAMES, _levels(fault, pack), strict=True):
         if level is not None:
-            console.print(Text(f"  {name:<9}{_ladder_step(fault, level)}"))
+            console.print(Text(f"  {name:<9}{_ladder_step(fault, level, pack)}"))
+            console.print(Text(f"           {words[name]}", "dim"))
+    budget_s = ftti_s(fault, pack) if pack else fault.ftti_s
+    opens = "open contactors" if {"fault", "critical"} & set(words) else "its being told"
+    console.print(Text(f"Time budget (FTTI): {budget_s:g} s from the fault to {opens}."))
+    if requirement:
+        console.print(Text(f"{fault.requirement}: {requirement.text}"))
+    for goal in goals:
+        console.print(Text(f"{goal.id}: {goal.text}", "dim"))
 
 
-def _ladder_step(fault: Fault, level: Level) -> str:
+def _safety(fault: Fault) -> tuple[Technical | None, list[Goal]]:
+    """The requirement of a fault and the safety goals that it serves."""
+    case = load_case()
+    requirement = case.requirement.get(fault.requirement)
+    wanted = case.goals_of(requirement) if requirement else []
+    return requirement, [g for g in case.goals if g.id in wanted]
+
+
+def _levels(fault: Fault, pack: System | None) -> tuple[Level | None, Level | None, Level | None, Level | None]:
+    return resolved_levels(fault, pack) if pack else fault.levels
+
+
+def _ladder_step(fault: Fault, level: Level, pack: System | None) -> str:
     unit = f" {fault.unit}" if fault.unit else ""
 
     def threshold(value: float) -> str:
-        if not fault.relative_to:
+        if pack or not fault.relative_to:
             return f"{value:g}{unit}"
         return f"{value:g} x {fault.relative_to}" if fault.factor else f"{fault.relative_to} {value:+g}{unit}"
 

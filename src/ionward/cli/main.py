@@ -29,6 +29,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("recordings", "export"),
     "plot": ("recordings", "plot"),
     "faults": ("faults", "faults"),
+    "safety": ("safety", "safety_app"),
+    "prove": ("prove", "prove"),
     "history": ("history", "history_app"),
     "doctor": ("doctor", "doctor"),
     "service": ("service", "service_app"),
@@ -39,7 +41,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 
 # Commands that run the tick.
-COMPILED = {"run", "estimate", "simulate", "replay", "export", "plot", "demo"}
+COMPILED = {"run", "estimate", "simulate", "replay", "export", "plot", "demo", "prove"}
 
 
 class CompiledCommand(SpreadCommand):

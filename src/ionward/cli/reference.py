@@ -81,7 +81,9 @@ def fault_page() -> str:
     )
     for fault in FAULTS:
         limit = f", relative to `{fault.relative_to}`" if fault.relative_to else ""
-        text += f"## {fault.name}\n\n`{fault.id}` · DTC {fault.dtc:06X} · {fault.requirement}\n\n{fault.meaning}\n\n"
+        requirement = f"[{fault.requirement}](../safety/requirements.md#{fault.requirement.lower()})"
+        text += f"## {fault.name}\n\n`{fault.id}` · DTC {fault.dtc:06X} · {requirement} · FTTI {fault.ftti_s:g} s\n\n"
+        text += f"{fault.meaning}\n\n"
         text += f"**What to do:** {fault.action}\n\n"
         names = ("info", "warning", "fault", "critical")
         rows = [(name, _level_text(fault, step)) for name, step in zip(names, fault.levels, strict=True)]

@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-from pyarrow import parquet
 
 from ionward.image.inputs import CHANNEL_SIGNALS
 from ionward.image.layout import Image
@@ -91,4 +89,7 @@ class Traces:
         columns |= {f"measured.{s.name}": self.channels[:, k] for k, s in enumerate(CHANNEL_SIGNALS)}
         columns |= {f"true.{s.name}": self.truth[:, k] for k, s in enumerate(TRUTH_SIGNALS)}
         columns |= {f"module_temperature_c.{k}": self.modules[:, k] for k in range(self.modules.shape[1])}
+        import pyarrow as pa  # a live run has no use for it
+        from pyarrow import parquet
+
         parquet.write_table(pa.table(columns), path, compression="zstd")

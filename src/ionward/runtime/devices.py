@@ -7,34 +7,51 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from ionward.errors import UserError
-from ionward.hardware.ports import Outputs
 from ionward.image.inputs import Raw
 from ionward.image.signals import STATE_CONNECTED
 from ionward.runtime.enables import Coils
 from ionward.runtime.plan import PLANT_FILE, Plan
 
 Array = npt.NDArray[np.float64]
+Words = Mapping[str, Any]
 PURPOSES = {"drive": 0, "charge": 1}
+WISHES = 6  # of the fields of `Told`
+SILENT = (0.0,) * 6  # no cooling, not connected, no limits: what a battery hears of a control that is not obeyed
+
+
+class Told(NamedTuple):
+    """What devices tell beside samples: fields of `DRIVEN_SIGNALS`, wishes first."""
+
+    vehicle_connect: int = 0
+    vehicle_purpose: int = 0
+    vehicle_acknowledge: int = 0
+    vehicle_balancing: int = 1
+    vehicle_charge_factor: float = 1.0
+    vehicle_discharge_factor: float = 1.0
+    scenario_s: float = math.nan
+    scenario_rounds: int = 0
+    fuse_blown: int = 0
 
 
 class Devices(Protocol):
     """What the driver's process owns."""
 
-    def write(self, now_s: float, coils: Coils, control: Any, bleed: Array) -> None:
-        """Drive coils, cooling and bleed resistors as control wishes (`CONTROL_RECORD`, one row), where obeyed."""
+    def write(self, now_s: float, coils: Coils, control: Words, bleed: Array) -> None:
+        """Drive coils, cooling and bleed resistors as control wishes (`CONTROL_SIGNALS` by name), where obeyed."""
 
     def read(self, now_s: float, raw: Raw) -> None:
         """Fill in every sample that has come by now."""
 
-    def tell(self, driven: Any) -> None:
-        """Put the vehicle's wishes and what else is known into the driver's record (one row)."""
+    def tell(self) -> Told:
+        """The vehicle's wishes, and what else is known."""
 
     def inject(self, fault: str, place: int | str | None, value: float | None, end: bool) -> bool:
         """Make or end a fault; an empty name ends all. False: it cannot be done here."""
@@ -50,29 +67,23 @@ class TwinDevices:
         plant, self._player = open_battery(folder, folder / PLANT_FILE, time.monotonic())
         self._living = LivingPlant(plant, plan.cycle_s, plan.enable_expiry_s, bool(self._player.started[0]))
         self._plan = plan
-        self._wishes: dict[str, float] = {
-            "vehicle_connect": 0, "vehicle_purpose": 0, "vehicle_acknowledge": 0, "vehicle_balancing": 1,
-            "vehicle_charge_factor": 1.0, "vehicle_discharge_factor": 1.0,
-        }  # fmt: skip
+        self._wishes = Told()
         self._undo: dict[str, Any] = {}
         for action in plan.timeline[: int(self._player.next_action[0])]:
             if action["kind"] == "command":
                 self._wish(action)
 
-    def write(self, now_s: float, coils: Coils, control: Any, bleed: Array) -> None:
+    def write(self, now_s: float, coils: Coils, control: Words, bleed: Array) -> None:
         """Drive the battery. What is not obeyed is off, and expires in the battery's own time as well."""
-        if not coils.obeyed:
-            bleed = np.zeros_like(bleed)
-        on = 1.0 if coils.obeyed else 0.0
-        self._living.write(
-            now_s,
-            Outputs(
-                coils.main_positive, coils.main_negative, coils.precharge, coils.pyrofuse,
-                on * float(control["pump"]), on * float(control["fan"]), on * float(control["heater"]), bleed,
-            ),
-        )  # fmt: skip
-        connected = coils.obeyed and bool(control["state"] == STATE_CONNECTED)
-        self._living.hear(connected, on * float(control["charge_limit_a"]), on * float(control["discharge_limit_a"]))
+        closed = (coils.main_positive, coils.main_negative, coils.precharge, coils.pyrofuse)
+        if coils.obeyed:
+            cooling = (control["pump"], control["fan"], control["heater"])
+            heard = (
+                control["state"] == STATE_CONNECTED, control["charge_limit_a"], control["discharge_limit_a"]
+            )  # fmt: skip
+            self._living.drive(now_s, (*closed, *cooling, *heard), bleed)
+        else:
+            self._living.drive(now_s, (*closed, *SILENT), None)
 
     def read(self, now_s: float, raw: Raw) -> None:
         """Let the battery live until now, and its vehicle follow the timeline."""
@@ -115,27 +126,23 @@ class TwinDevices:
             self._wish(action)
 
     def _wish(self, action: dict[str, Any]) -> None:
-        wishes = self._wishes
-        wishes["vehicle_acknowledge"] += 1 if action.get("acknowledge") else 0
-        for name in ("connect", "balancing", "charge_factor", "discharge_factor"):
+        changed: dict[str, Any] = {}
+        if action.get("acknowledge"):
+            changed["vehicle_acknowledge"] = self._wishes.vehicle_acknowledge + 1
+        for name, kind in (("connect", int), ("balancing", int), ("charge_factor", float), ("discharge_factor", float)):
             if action.get(name) is not None:
-                wishes[f"vehicle_{name}"] = float(action[name])
+                changed[f"vehicle_{name}"] = kind(action[name])
         if action.get("purpose") is not None:
-            wishes["vehicle_purpose"] = PURPOSES[action["purpose"]]
+            changed["vehicle_purpose"] = PURPOSES[action["purpose"]]
+        self._wishes = self._wishes._replace(**changed)
 
-    def tell(self, driven: Any) -> None:
+    def tell(self) -> Told:
         """The vehicle's wishes, and where its scenario stands."""
-        from ionward.twin.rows import STATE
-
-        for name, value in self._wishes.items():
-            driven[name] = value
-        plan, living = self._plan, self._living
-        if plan.scenario_s > 0.0:
-            driven["scenario_s"] = min(living.time_s - float(self._player.origin_s[0]), plan.scenario_s)
-        else:
-            driven["scenario_s"] = math.nan
-        driven["scenario_rounds"] = self._player.rounds[0]
-        driven["fuse_blown"] = living.plant.state[STATE.fuse_blown]
+        living, player, length_s = self._living, self._player, self._plan.scenario_s
+        scenario_s = min(living.time_s - player.origin_s.item(), length_s) if length_s > 0.0 else math.nan
+        return self._wishes._replace(
+            scenario_s=scenario_s, scenario_rounds=player.rounds.item(), fuse_blown=living.fuse_blown
+        )
 
     def inject(self, fault: str, place: int | str | None, value: float | None, end: bool) -> bool:
         """Make or end a fault of the battery."""
@@ -170,7 +177,7 @@ class CaptureDevices:
         self._length_s = captures.last_s - captures.first_s
         self._origin_s = math.nan
 
-    def write(self, now_s: float, coils: Coils, control: Any, bleed: Array) -> None:
+    def write(self, now_s: float, coils: Coils, control: Words, bleed: Array) -> None:
         """Nothing is driven."""
 
     def read(self, now_s: float, raw: Raw) -> None:
@@ -183,12 +190,9 @@ class CaptureDevices:
         feed(self._schedule, now_s, raw)
         raw.clock["time_s"] = now_s
 
-    def tell(self, driven: Any) -> None:
+    def tell(self) -> Told:
         """There is no vehicle."""
-        driven["vehicle_balancing"] = 1
-        driven["vehicle_charge_factor"] = driven["vehicle_discharge_factor"] = 1.0
-        driven["scenario_s"] = math.nan
-        driven["fuse_blown"] = -1
+        return Told(fuse_blown=-1)
 
     def inject(self, fault: str, place: int | str | None, value: float | None, end: bool) -> bool:
         """What was measured cannot be changed."""

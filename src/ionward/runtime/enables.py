@@ -67,8 +67,8 @@ class Enables:
 
         Args:
             now_s: time of this cycle.
-            control: newest record of control (`CONTROL_RECORD`), with time 0 where there is none.
-            guard: newest record of the guard (`GUARD_RECORD`).
+            control: newest word of control, by the names of `CONTROL_SIGNALS`; time minus infinity: there is none.
+            guard: newest word of the guard, by those of `GUARD_SIGNALS`.
             alive: False when the supervisor has gone: everything opens.
         """
         self.control_fresh = self._is_fresh(now_s, control["time_s"])
@@ -114,12 +114,10 @@ class Enables:
         """A person has acknowledged after the trip, and both enables are there again."""
         return bool(self.control_fresh and self.guard_fresh and control["acknowledged_s"] > self.trip_time_s)
 
-    def write(self, record: Any) -> None:
-        """Put coils, enables and the trip into the driver's record (`DRIVEN_RECORD`, one row)."""
+    def told(self) -> tuple[float, ...]:
+        """Coils, enables and the trip, in the order of `DRIVEN_SIGNALS` from `main_positive` to `opened_time_s`."""
         coils = self.coils
-        record["main_positive"], record["main_negative"] = coils.main_positive, coils.main_negative
-        record["precharge"], record["pyrofuse"] = coils.precharge, coils.pyrofuse
-        record["control_enable"], record["guard_enable"] = self.control_fresh, self.guard_fresh
-        record["tripped"], record["trip_reason"] = self.tripped, self.trip_reason
-        record["trip_count"], record["trip_time_s"] = self.trip_count, self.trip_time_s
-        record["opened_time_s"] = self.opened_time_s
+        return (
+            coils.main_positive, coils.main_negative, coils.precharge, coils.pyrofuse, self.control_fresh,
+            self.guard_fresh, self.tripped, self.trip_reason, self.trip_count, self.trip_time_s, self.opened_time_s,
+        )  # fmt: skip

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import random
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,7 @@ import numpy.typing as npt
 from ionward.image.blocks import Block
 from ionward.image.inputs import CHANNEL, RAW, Raw
 from ionward.image.signals import STATE_CONNECTED, STATE_STANDBY
+from ionward.runtime.devices import Told, Words
 from ionward.runtime.enables import Coils
 from ionward.runtime.plan import Plan
 
@@ -25,7 +25,8 @@ Array = npt.NDArray[np.float64]
 RIG_BLOCK = "rig.block"
 RIG_SLOTS = 1 << 16
 CELL_V, CELL_C = 3.7, 25.0
-SETTLE_S = (0.02, 0.08)  # connected for so long before the next trial, at random against the cycle
+SETTLE_S = (0.02, 0.04)  # connected for so long before the next trial, at random against the cycle
+ACKNOWLEDGE_S, AGAIN_S = 0.01, 0.025  # a person's part, played fast so that there are many trials
 LOST_S = 5.0  # a reaction that does not come within this counts as infinite
 CONNECTING, WAITING, TRIAL, ACKNOWLEDGE, WITHDRAW = range(5)
 
@@ -47,7 +48,7 @@ class RigDevices:
         self._acknowledged = 0
         self._connect = 1
 
-    def write(self, now_s: float, coils: Coils, control: Any, bleed: Array) -> None:
+    def write(self, now_s: float, coils: Coils, control: Words, bleed: Array) -> None:
         """Take the coils, and the time when they are switched off in a trial."""
         self._coils, self._state = coils, int(control["state"])
         if self._phase == TRIAL and (not coils.closed or now_s - self._since_s > LOST_S):
@@ -95,7 +96,7 @@ class RigDevices:
             self._until_s = now_s + self._random.uniform(*SETTLE_S)
         elif self._phase == WAITING and now_s >= self._until_s:
             self._go(TRIAL, now_s)
-        elif self._phase == ACKNOWLEDGE and now_s - self._since_s > 0.05:
+        elif self._phase == ACKNOWLEDGE and now_s - self._since_s > ACKNOWLEDGE_S:
             self._acknowledged += 1
             self._connect = 0
             self._go(WITHDRAW, now_s)
@@ -103,15 +104,12 @@ class RigDevices:
             if self._state == STATE_STANDBY:
                 self._connect = 1
                 self._go(CONNECTING, now_s)
-            elif now_s - self._since_s > 0.1:  # the fault stood still: acknowledge again
+            elif now_s - self._since_s > AGAIN_S:  # the fault stood still: acknowledge again
                 self._go(ACKNOWLEDGE, now_s)
 
-    def tell(self, driven: Any) -> None:
+    def tell(self) -> Told:
         """The rig is vehicle and operator too."""
-        driven["vehicle_connect"], driven["vehicle_acknowledge"] = self._connect, self._acknowledged
-        driven["vehicle_balancing"] = 1
-        driven["vehicle_charge_factor"] = driven["vehicle_discharge_factor"] = 1.0
-        driven["scenario_s"], driven["fuse_blown"] = math.nan, 0
+        return Told(vehicle_connect=self._connect, vehicle_acknowledge=self._acknowledged)
 
     def inject(self, fault: str, place: int | str | None, value: float | None, end: bool) -> bool:
         """Nothing can be injected here."""

@@ -31,7 +31,9 @@ def switch(contactors: Array, settings: Array, state: Array, outputs: Array) -> 
     contactors[KON.wanted, PRECHARGE] = outputs[OUT.precharge]
     if outputs[OUT.pyrofuse] > 0.0 and settings[SET.has_pyrofuse] > 0.0:
         state[STATE.pyrofuse_fired] = 1.0
-    amperes = abs(state[STATE.current_a])
+    # A pyrofuse is through within a millisecond or two, before any contact has parted.
+    whole = state[STATE.fuse_blown] == 0.0 and state[STATE.pyrofuse_fired] == 0.0
+    amperes = abs(state[STATE.current_a]) if whole else 0.0
     for k in range(3):
         wanted = contactors[KON.wanted, k]
         if settings[SET.has_contactors] == 0.0:

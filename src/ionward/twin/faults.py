@@ -127,9 +127,11 @@ FAULT_CATALOGUE: tuple[PlantFault, ...] = (
     PlantFault("board_hot", "module", "Heat from elsewhere on a balancing board", "W", "heat", 10.0, 0.0),
     _fault("contactor_welded", "contactor", "The contact cannot open"),
     _fault("contactor_stuck_open", "contactor", "The contact cannot close"),
+    _fault("contactor_drops_out", "contactor", "The contact opens by itself and cannot close"),
     PlantFault("contactor_slow", "contactor", "The contact needs longer", "s", "time to close and open", 0.5, 0.0),
     PlantFault("contactor_hot", "main contactor", "A contact that burns", "", "resistance, factor", 20.0, 0.0),
     PlantFault("connector_hot", "connector", "A connector or joint that burns", "", "resistance, factor", 20.0, 0.0),
+    PlantFault("contact_burns", "pack", "A main contact conducts badly", "Ω", "resistance", 0.1, 0.0),
     PlantFault("feedback_stuck", "contactor", "The feedback contact hangs", "", "1 closed, 0 open", 0.0, 0.0),
     _fault("sensor_lost", "sensor", "No more samples"),
     _fault("sensor_frozen", "sensor", "The last value again and again, with new times"),
@@ -374,6 +376,9 @@ def _break_contactor(plant: Plant, name: str, place: str, k: int, strength: floa
             open_()
 
         return undo
+    if name == "contactor_drops_out":
+        plant.contactors[KON.closed, k] = 0.0
+        return _change(plant.contactors, (KON.stuck, k), 1.0)
     row = {"contactor_welded": KON.welded, "contactor_stuck_open": KON.stuck}[name]
     if name == "contactor_welded" and plant.contactors[KON.closed, k] == 0.0:
         # An open contact welds when it closes next; held open it would be closed by magic.
@@ -394,6 +399,7 @@ def _break_pack(plant: Plant, name: str, strength: float) -> Undo:
         return undo
     block, row, value = {
         "precharge_resistor_open": (settings, SET.precharge_ohm, NEVER_OHM),
+        "contact_burns": (settings, SET.contactor_ohm, float(settings[SET.contactor_ohm]) + 0.5 * strength),
         "bus_short": (settings, SET.bus_short_s, 1.0 / strength),
         "bus_load": (settings, SET.bus_short_s, 1.0 / strength),
         "fuse_blown": (state, STATE.fuse_blown, 1.0),

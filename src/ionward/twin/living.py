@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import numpy.typing as npt
 
 from ionward.hardware.ports import Outputs
 from ionward.image.inputs import Raw
 from ionward.twin.faults import Place, Undo, inject
 from ionward.twin.plant import Plant, advance, measure
 from ionward.twin.rows import CELLS, OUT, SET, STATE
+
+Array = npt.NDArray[np.float64]
 
 # Coils fall off when they have not been renewed for so long, or for so many cycles where those are longer.
 EXPIRY_S = 0.1
@@ -33,7 +38,12 @@ class LivingPlant:
     @property
     def time_s(self) -> float:
         """Time up to which the battery has lived."""
-        return float(self.plant.state[STATE.time_s])
+        return self.plant.state.item(STATE.time_s)
+
+    @property
+    def fuse_blown(self) -> int:
+        """The main fuse is open: 1 yes."""
+        return int(self.plant.state.item(STATE.fuse_blown))
 
     def read(self, time_s: float, raw: Raw) -> None:
         """Live until `time_s` and write every sample that has come by then."""
@@ -53,23 +63,21 @@ class LivingPlant:
 
     def write(self, time_s: float, outputs: Outputs) -> None:
         """Drive coils, cooling and bleed resistors until they expire."""
+        *driven, bleed = outputs
+        self.drive(time_s, [float(value) for value in driven], np.asarray(bleed, np.float64))
+
+    def drive(self, time_s: float, outputs: Sequence[float], bleed: Array | None) -> None:
+        """As `write`, with plain numbers in the order of `twin.rows.OUTPUT_ROWS`; no `bleed`: nothing is bled.
+
+        Where they go beyond the heater, load and charger hear them too.
+        """
         self._renewed_s = time_s
-        out = self.plant.outputs
-        out[OUT.main_positive] = outputs.main_positive
-        out[OUT.main_negative] = outputs.main_negative
-        out[OUT.precharge] = outputs.precharge
-        out[OUT.pyrofuse] = outputs.pyrofuse
-        out[OUT.pump] = outputs.pump
-        out[OUT.fan] = outputs.fan
-        out[OUT.heater] = outputs.heater
-        self.plant.cells[CELLS.bleed] = np.asarray(outputs.bleed, dtype=np.float64)
+        self.plant.outputs[: len(outputs)] = outputs
+        self.plant.cells[CELLS.bleed] = 0.0 if bleed is None else bleed
 
     def hear(self, connected: bool, charge_limit_a: float, discharge_limit_a: float) -> None:
         """Tell load and charger what the BMS allows."""
-        out = self.plant.outputs
-        out[OUT.connected] = connected
-        out[OUT.charge_limit_a] = charge_limit_a
-        out[OUT.discharge_limit_a] = discharge_limit_a
+        self.plant.outputs[OUT.connected :] = connected, charge_limit_a, discharge_limit_a
 
     def inject(self, name: str, place: Place = None, value: float | None = None) -> Undo:
         """Make a fault now; see `twin.faults.inject`."""

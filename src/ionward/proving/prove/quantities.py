@@ -1,0 +1,101 @@
+"""What is true of the battery while a fault is awaited: quantities that tell when a fault stands, and their names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ionward._compile import njit
+from ionward.image.parameters import SENSORP, Parameters
+from ionward.twin.plant import Plant
+from ionward.twin.rows import CELLS, KON, MAIN_NEGATIVE, MAIN_POSITIVE, OUT, PRECHARGE, STATE
+
+Array = npt.NDArray[np.float64]
+
+QUANTITIES = (
+    "",
+    "cell voltage",
+    "highest cell voltage",
+    "lowest cell voltage",
+    "difference between cells",
+    "temperature at the sensor",
+    "difference within the module",
+    "current",
+    "bus against pack",
+    "bus and pack apart",
+    "contact closed without coil",
+    "contact open with coil",
+    "failed precharge tries",
+    "channel",
+)
+(NOW, CELL_V, CELL_MAX_V, CELL_MIN_V, CELL_SPREAD_V, SENSOR_C, MODULE_SPREAD_K, CURRENT_A, BUS_SHARE, BUS_APART,
+ NOT_OPENED, NOT_CLOSED, PRECHARGE_TRIES, CHANNEL_TRUTH) = range(len(QUANTITIES))  # fmt: skip
+
+
+@njit
+def path_closed(plant: Plant) -> bool:
+    """Current can flow: contacts closed at both poles, fuse and pyrofuse whole."""
+    closed, state = plant.contactors[KON.closed], plant.state
+    whole = state[STATE.fuse_blown] == 0.0 and state[STATE.pyrofuse_fired] == 0.0
+    positive = closed[MAIN_POSITIVE] > 0.0 or closed[PRECHARGE] > 0.0
+    return bool(whole and closed[MAIN_NEGATIVE] > 0.0 and positive)
+
+
+@njit
+def spread(values: Array) -> float:
+    """Largest less smallest."""
+    low, high = np.inf, -np.inf
+    for k in range(values.shape[0]):
+        low, high = min(low, values[k]), max(high, values[k])
+    return float(high - low)
+
+
+@njit
+def module_spread(plant: Plant, parameters: Parameters, module: int) -> float:
+    """True temperatures at the sensors of a module: largest less smallest."""
+    low, high = np.inf, -np.inf
+    of = parameters.sensors[SENSORP.module]
+    for k in range(of.shape[0]):
+        if int(of[k]) == module:
+            value = plant.temperature_truth[k]
+            low, high = min(low, value), max(high, value)
+    return float(high - low)
+
+
+@njit
+def quantity(kind: int, index: int, plant: Plant, parameters: Parameters, scalars: Any) -> float:
+    """The true value that tells whether a fault stands.
+
+    `NOW` stands from the injection on, whatever the value; of contacts 1 is wrong.
+    """
+    cells, state = plant.cells, plant.state
+    voltage = cells[CELLS.voltage_v]
+    if kind == CELL_V:
+        return float(voltage[index])
+    if kind == CELL_MAX_V:
+        return float(voltage.max())
+    if kind == CELL_MIN_V:
+        return float(voltage.min())
+    if kind == CELL_SPREAD_V:
+        return spread(voltage)
+    if kind == SENSOR_C:
+        return float(plant.temperature_truth[index])
+    if kind == MODULE_SPREAD_K:
+        return module_spread(plant, parameters, index)
+    if kind == CURRENT_A:
+        return float(state[STATE.current_a])
+    if kind in (BUS_SHARE, BUS_APART):
+        share = state[STATE.bus_voltage_v] / max(state[STATE.pack_voltage_v], 1e-9)
+        return float(share if kind == BUS_SHARE else abs(share - 1.0))
+    if kind in (NOT_OPENED, NOT_CLOSED):
+        coil = plant.outputs[OUT.main_positive + index] > 0.0
+        closed = plant.contactors[KON.closed, index] > 0.0
+        wrong = closed and not coil if kind == NOT_OPENED else coil and not closed
+        return 1.0 if wrong else 0.0
+    if kind == PRECHARGE_TRIES:
+        return float(scalars["precharge_tries"])
+    if kind == CHANNEL_TRUTH:
+        return float(plant.channel_truth[index])
+    return np.nan
