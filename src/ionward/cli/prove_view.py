@@ -44,10 +44,12 @@ def progress_display(console: Console, quiet: bool) -> Iterator[Report]:
 
 def print_proof(console: Console, proof: Proof, show_all: bool) -> None:
     """Failures first, then a line for each fault, then the verdict."""
+    for points, case in alike(proof.failed):
+        at = ", ".join(points).replace("_", " ")
+        console.print(f"[red]✗ {case.fault}[/] ({case.level}) at {at}; {case.place}: {case.injected}")
+        console.print(f"  [red]{case.reason}")
     if show_all:
-        console.print(case_table("All cases", [([c.operating_point], c) for c in sorted(proof.cases, key=_is_ok)]))
-    elif proof.failed:
-        console.print(case_table("Missed or late", alike(proof.failed)))
+        console.print(case_table(sorted(proof.cases, key=_is_ok)))
     if proof.cases:
         console.print(fault_table(proof))
     if proof.guard_cases:
@@ -135,16 +137,16 @@ def violation_table(campaign: Campaign) -> Table:
     return table
 
 
-def case_table(title: str, cases: list[tuple[list[str], Case]]) -> Table:
-    """One line for each case, with the operating points for which it stands."""
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+def case_table(cases: list[Case]) -> Table:
+    """One line for each case."""
+    table = Table(title="All cases", title_justify="left", box=None, pad_edge=False)
     for name in ("fault", "level", "at", "place", "told", "open", "budget"):
         table.add_column(name, header_style="dim", justify="right" if name in ("told", "open", "budget") else "left")
     table.add_column("", header_style="dim", overflow="fold")
-    for points, c in cases:
+    for c in cases:
         words = f"[green]ok[/] [dim]{c.reason}[/]" if c.ok else f"[red]{c.reason}[/]"
         table.add_row(
-            c.fault, c.level, ", ".join(points).replace("_", " "), c.place, ms(c.detected_ms),
+            c.fault, c.level, c.operating_point.replace("_", " "), c.place, ms(c.detected_ms),
             ms(c.opened_ms) if c.opens else "–", ms(c.budget_ms), words,
         )  # fmt: skip
     return table

@@ -37,7 +37,7 @@ CAPTURE = "time_s,current_a,voltage_v\n" + "".join(f"{k / 100:.2f},-1.0,118.4\n"
 GROUPS: tuple[tuple[str, ...], ...] = (
     ("estimate, limit", "protection", "sequence, balance, cool", "battery"),
     ("tick", "recordings"),
-    ("simulation", "live", "logs"),
+    ("simulation", "live", "logs", "proof"),
 )
 
 
@@ -181,6 +181,18 @@ def _live(folder: Path) -> None:
     Control(folder, prepared.plan).step()
 
 
+def _proof(folder: Path) -> None:
+    """The loops of `ionward prove`: one case, and some ticks of a random scenario."""
+    from ionward.image.build import build_parameters
+    from ionward.proving.prove.campaign import run_scenario
+    from ionward.proving.prove.cases import CaseRunner, tasks
+
+    described = _described(folder)
+    parameters = build_parameters(described)
+    CaseRunner(described, parameters).run(tasks(described, "crash", "standby")[0])
+    run_scenario(described, parameters, 0, 0)
+
+
 def _job(name: str) -> None:
     gc.disable()  # compiling makes much and throws little away
     with tempfile.TemporaryDirectory(prefix="ionward-") as made:
@@ -199,6 +211,8 @@ def _job(name: str) -> None:
             _logs(folder)
         elif name == "live":
             _live(folder)
+        elif name == "proof":
+            _proof(folder)
         else:
             groups = {
                 "estimate, limit": ("estimate", "limit"),

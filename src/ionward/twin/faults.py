@@ -397,11 +397,12 @@ def _break_pack(plant: Plant, name: str, strength: float) -> Undo:
             undo_voltage()
 
         return undo
+    across_s = 1.0 / strength if strength else math.inf  # an insulation of 0 Ω is meant seriously
     block, row, value = {
         "precharge_resistor_open": (settings, SET.precharge_ohm, NEVER_OHM),
         "contact_burns": (settings, SET.contactor_ohm, float(settings[SET.contactor_ohm]) + 0.5 * strength),
-        "bus_short": (settings, SET.bus_short_s, 1.0 / strength),
-        "bus_load": (settings, SET.bus_short_s, 1.0 / strength),
+        "bus_short": (settings, SET.bus_short_s, across_s),
+        "bus_load": (settings, SET.bus_short_s, across_s),
         "fuse_blown": (state, STATE.fuse_blown, 1.0),
         "pyrofuse_fired": (state, STATE.pyrofuse_fired, 1.0),
         "load_ignores_limits": (settings, SET.load_obeys, 0.0),

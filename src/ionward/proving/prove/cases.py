@@ -42,7 +42,7 @@ class Task(NamedTuple):
 
 @dataclass
 class Case:
-    """One case and what came of it. Times count from when the fault stood in the battery; None: never."""
+    """One case and what came of it. Times count from when the fault stood in the battery; 0: before; None: never."""
 
     fault: str
     requirement: str
@@ -154,7 +154,7 @@ class CaseRunner:
         over_s += decision_time_s(level, sample_period_s(fault, self.system))
         _run(bench, obs, trace, injection.wait_s if standing.kind != NOW else 0.0, over_s)
         _fill(case, obs, bench)
-        case.ok, case.reason = verdict(case, obs, level)
+        case.ok, case.reason = verdict(case, obs, decision_time_s(level, sample_period_s(fault, self.system)))
         if not case.ok and injection.while_closed and opened_by_another(case, obs):
             case.ok, case.reason = True, f"{case.also} opened first, which ended it"
         return case
@@ -185,7 +185,9 @@ def _run(bench: Any, obs: Array, trace: Array, wait_s: float, over_s: float) -> 
 
 
 def _since(time_s: float, stands_s: float) -> float | None:
-    return None if math.isnan(time_s) or math.isnan(stands_s) else round(1000.0 * float(time_s - stands_s), 6)
+    if math.isnan(time_s) or math.isnan(stands_s):
+        return None
+    return max(round(1000.0 * float(time_s - stands_s), 6), 0.0)
 
 
 def _fill(case: Case, obs: Array, bench: Any) -> None:
@@ -204,8 +206,8 @@ def _fill(case: Case, obs: Array, bench: Any) -> None:
         case.also = FAULTS[int(obs[OBS.other])].id
 
 
-def verdict(case: Case, obs: Array, level: Level) -> tuple[bool, str]:
-    """Whether the case went well; if not, why, in words."""
+def verdict(case: Case, obs: Array, decision_s: float) -> tuple[bool, str]:
+    """Whether the case went well; if not, why, in words. `decision_s`: what samples and delays of the level take."""
     if math.isnan(obs[OBS.stands_s]):
         return False, f"never stood: the battery did not come beyond {obs[OBS.threshold]:.6g}" + (
             f" because {case.also} came first" if case.also else f", only to {obs[OBS.extreme]:.6g}"
@@ -215,12 +217,12 @@ def verdict(case: Case, obs: Array, level: Level) -> tuple[bool, str]:
         wrong = f"; {case.also} was told instead" if case.also else ""
         return False, f"missed: {came}{wrong}"
     if not case.opens:
-        return (True, "") if case.detected_ms <= case.budget_ms else (False, f"late: told {_late(case, level)}")
+        return (True, "") if case.detected_ms <= case.budget_ms else (False, f"late: {_late(case, decision_s)}")
     if case.opened_ms is None:
         return False, "contactors still closed"
     if max(case.opened_ms, case.detected_ms) <= case.budget_ms:
         return True, ""
-    return False, f"late: {_late(case, level)}"
+    return False, f"late: {_late(case, decision_s)}"
 
 
 def opened_by_another(case: Case, obs: Array) -> bool:
@@ -229,13 +231,11 @@ def opened_by_another(case: Case, obs: Array) -> bool:
     return bool(case.detected_ms is None and case.also and not case.contactors_closed and in_time)
 
 
-def _late(case: Case, level: Level) -> str:
+def _late(case: Case, decision_s: float) -> str:
     """Where the time went."""
-    detected = case.detected_ms or 0.0
-    least_ms = 1000.0 * level.delay_s
+    detected, least_ms = case.detected_ms or 0.0, 1000.0 * decision_s
     if detected > case.budget_ms:
-        why = f"its delays alone take {least_ms:g} ms" if least_ms > case.budget_ms else "it was told too late"
-        return f"after {detected:g} ms of {case.budget_ms:g} ms; {why}"
+        return f"told after {detected:g} ms of {case.budget_ms:g} ms; its samples and delays take {least_ms:g} ms"
     parts = f"told after {detected:g} ms"
     if case.reacted_ms is not None and case.opened_ms is not None:
         parts += f", opening commanded after {case.reacted_ms:g} ms, open after {case.opened_ms:g} ms"

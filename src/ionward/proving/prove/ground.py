@@ -112,13 +112,14 @@ def drive_cell_voltage(ground: Ground, cell: int, target_v: float, above: bool) 
     worse = min if above else max
     current_a = worse(float(plant.state[STATE.current_a]), 0.0)
     faded_v = GROWING * worse(float(cells[CELLS.v1_v, cell] + cells[CELLS.v2_v, cell]), 0.0)
+    instant_v = float(plant.settings[SET.hysteresis_instant_v]) * (-1.0 if above else 1.0)
     low, high = SOC_LOW, SOC_HIGH
     for _ in range(BISECTIONS):
         soc = 0.5 * (low + high)
         cells[CELLS.soc, cell] = soc
         electric.refresh(cells, plant.table, plant.settings, cell, 1)
         hysteresis_v = cells[CELLS.hysteresis_v, cell] * cells[CELLS.hysteresis, cell]
-        emf_v = cells[CELLS.ocv_v, cell] + hysteresis_v + faded_v
+        emf_v = cells[CELLS.ocv_v, cell] + hysteresis_v + instant_v + faded_v
         voltage_v = (emf_v + cells[CELLS.r0_ohm, cell] * current_a) * cells[CELLS.divider, cell]
         if voltage_v < target_v:
             low = soc

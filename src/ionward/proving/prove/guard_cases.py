@@ -29,6 +29,8 @@ CONNECT_MAX_S = 30.0
 SETTLE_S = 1.5
 # Where the catalogue has no budget of its own: as docs/guard.md promises it.
 CONTROL_DEAD_S = 0.1
+# The guard sees the raw samples: a cell is driven so many tolerances beyond its limit, to be beyond it for long.
+BEYOND_TOLERANCES = 6
 # Bits of a number that make a threshold far too large: the lowest of the exponent that is 0 there.
 EXPONENT_SHIFT = 52
 
@@ -79,13 +81,13 @@ def _ground(loop: GuardedLoop, fault: str) -> Ground:
 def _overcharge(loop: GuardedLoop) -> None:
     """A cell so far beyond that the guard, which stands farther out, has to see it."""
     watch = loop.guard.limits.cell_voltage
-    target_v = watch.high + 2 * loop.system.sensors.cell_voltage.tolerance
+    target_v = watch.high + BEYOND_TOLERANCES * loop.system.sensors.cell_voltage.tolerance
     drive_cell_voltage(_ground(loop, "cell_overvoltage"), 0, target_v, above=True)
 
 
 def _empty(loop: GuardedLoop) -> None:
     watch = loop.guard.limits.cell_voltage
-    target_v = watch.low - 2 * loop.system.sensors.cell_voltage.tolerance
+    target_v = watch.low - BEYOND_TOLERANCES * loop.system.sensors.cell_voltage.tolerance
     drive_cell_voltage(_ground(loop, "cell_undervoltage"), loop.system.series - 1, target_v, above=False)
 
 

@@ -36,7 +36,7 @@ METHOD = (
     "Times count from the moment at which the true value in the battery passes that line, or from the injection where "
     "there is no such value. “Told”: the fault's level is reached in the image. “Open”: no current can "
     "flow any more (contacts truly open, or a fuse). The budget is the fault tolerant time interval (FTTI) of the "
-    "catalogue or of the pack file. A negative time means: before the tolerance was used up.",
+    "catalogue or of the pack file. A time of 0 means: then, or already before the tolerance was used up.",
     "Faults of levels warning and info open nothing; they have to be told within the budget.",
     "Not part of this proof: the wall-clock behaviour of the processes (`ionward bench reaction`, `ionward bench "
     "failures`), and whether the simulated battery and sensors behave as the real ones: that is for the integrator.",
@@ -95,7 +95,7 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]], kind: str = "") -
 def _ms(value: float | None) -> str:
     if value is None:
         return "–"
-    return f"{value / 1000:.1f} s" if abs(value) >= 10_000 else f"{value:.0f} ms"
+    return f"{value / 1000:.1f}&nbsp;s" if abs(value) >= 10_000 else f"{value:.0f}&nbsp;ms"
 
 
 def _mark(ok: bool) -> str:

@@ -41,6 +41,8 @@ OF_FLOWING_CURRENT = frozenset({
     "charge_overcurrent", "discharge_overcurrent", "charge_overcurrent_pulse", "discharge_overcurrent_pulse",
     "short_circuit", "bus_apart_while_closed",
 })  # fmt: skip
+# Beyond a threshold in every sample, noise and all.
+NOISE_SIGMAS = 3.5
 # A refused sample needs a jump: noise of this many greatest steps makes about six in ten of them refused.
 NOISE_STEPS = 1.5
 REFUSED_SHARE = 0.6
@@ -223,8 +225,9 @@ def _bus_shorted(g: Ground, _: None) -> Standing:
 
 def _current_sensor_off(g: Ground, place: tuple[str, float]) -> Standing:
     name, sign = place
-    both = g.system.sensors.current.tolerance + g.system.sensors.current_redundant.tolerance
-    g.inject("sensor_offset", name, sign * (g.level.set + g.margin + both))
+    two = (g.system.sensors.current, g.system.sensors.current_redundant)
+    both_a = sum(sensor.tolerance + NOISE_SIGMAS * sensor.noise for sensor in two)
+    g.inject("sensor_offset", name, sign * (g.level.set + g.margin + both_a))
     return Standing()
 
 

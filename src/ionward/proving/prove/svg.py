@@ -28,11 +28,11 @@ def _ticks(low: float, high: float, count: int = 4) -> list[float]:
     step = 10.0 ** np.floor(np.log10(span / count))
     step *= next((m for m in (1, 2, 5, 10) if span / (m * step) <= count), 10)
     first = np.ceil(low / step) * step
-    return [float(x) for x in np.arange(first, high + 0.001 * step, step)]
+    return [float(x) + 0.0 for x in np.arange(first, high + 0.001 * step, step)]
 
 
 def _number(value: float) -> str:
-    return f"{value:.6g}"
+    return f"{round(value, 9) + 0.0:.6g}"
 
 
 def reaction(trace: Any, stands_s: float, threshold: float | None, unit: str, budget_s: float, told_s: float | None,

@@ -1,0 +1,70 @@
+"""Control and guard broken in simulated time: something opens, in time, and says why; no fault is raised falsely."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from helpers.proving import quick_parameters, quick_system
+from helpers.scenarios import scenario
+from ionward.proving.prove import false_trips
+from ionward.proving.prove.false_trips import PATTERNS, mislead, run_drive
+from ionward.proving.prove.guard_cases import BREAKS, run_guard_case
+from ionward.proving.prove.guarded import GuardedLoop
+from ionward.proving.prove.stand import Bench
+from ionward.twin.build import Start, build_plant
+from ionward.twin.rows import SENSE
+
+SYSTEM = quick_system()
+
+
+@pytest.mark.parametrize("number", range(len(BREAKS)), ids=[b.name for b in BREAKS])
+def test_whatever_breaks_in_control_or_guard_opens_in_time(number: int) -> None:
+    case = run_guard_case(SYSTEM, quick_parameters(), number)
+    assert case.ok, case
+    assert not case.contactors_closed
+    assert case.told_by
+    assert case.opened_ms is not None
+    assert case.opened_ms <= case.budget_ms
+
+
+def test_breaking_never_reaches_the_parameters_of_others() -> None:
+    before = quick_parameters().levels.copy()
+    flipped = next(k for k, b in enumerate(BREAKS) if b.name.startswith("bits flipped"))
+    run_guard_case(SYSTEM, quick_parameters(), flipped)
+    assert (quick_parameters().levels == before).sum() == (~(before != before)).sum()
+
+
+def test_a_sound_control_and_guard_connect_and_stay_connected() -> None:
+    loop = GuardedLoop(Bench(SYSTEM, quick_parameters(), Start(), 1, 25.0), SYSTEM, 1)
+    loop.run(0.5)
+    loop.command["connect"] = 1
+    loop.run(6.0)
+    assert loop.enables.coils.main_positive
+    assert loop.enables.coils.main_negative
+    assert loop.enables.trip_count == 0
+    assert loop.verdict is not None
+    assert loop.verdict.trip_count == 0
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_every_sensor_errs_by_its_whole_tolerance(pattern: str) -> None:
+    plant = build_plant(SYSTEM)
+    mislead(plant, SYSTEM, pattern)
+    for block, sensor in ((plant.cell_sensors, SYSTEM.sensors.cell_voltage),
+                          (plant.temperature_sensors, SYSTEM.sensors.temperature)):  # fmt: skip
+        assert abs(block[SENSE.offset]) == pytest.approx([sensor.tolerance] * block.shape[1])
+    first, second = plant.channel_sensors[SENSE.offset, :2]
+    assert math.copysign(1, first) == (-math.copysign(1, second) if "turn" in pattern else math.copysign(1, second))
+
+
+def test_an_alarm_that_is_set_too_narrow_is_a_false_trip(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two sound current sensors at opposite ends of their tolerance, and a warning that does not allow for that."""
+    cycle = scenario(4.0)
+    monkeypatch.setattr(false_trips, "CYCLES", (lambda _: cycle,))
+    assert run_drive(SYSTEM, (0, PATTERNS[2])).ok
+    narrow = quick_system(faults={"current_sensors_disagree": {"warning": {"set": 0.3, "clear": 0.2}}})
+    drive = run_drive(narrow, (0, PATTERNS[2]))
+    assert not drive.ok
+    assert {e["fault"] for e in drive.raised} == {"current_sensors_disagree"}
