@@ -69,6 +69,7 @@ SCALARS: dict[str, float] = {
     "i2t_rated_a": 300.0,
     "i2t_time_s": 60.0,
     "has_pyrofuse": 1,
+    "pyrofuse_on_crash": 0,
     "open_wait_s": 3.0,
     "bus_dead_v": 5.0,
     "balance_by_soc": 1,

@@ -53,6 +53,7 @@ SCALARS: dict[str, float] = {
     "negative_break_charge_a": 400.0,
     "negative_break_discharge_a": 400.0,
     "has_pyrofuse": 1,
+    "pyrofuse_on_crash": 0,
     "bus_dead_v": 5.0,
     "balance_board_max_c": 85.0,
     "cell_voltage_sheet_min_v": 2.5,

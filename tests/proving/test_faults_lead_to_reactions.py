@@ -156,6 +156,7 @@ def lying(contactor: str, fault: str, at_s: float, says: float, from_s: float) -
             {"name": "feedback_stuck", "at_s": from_s, "place": contactor, "value": says}]  # fmt: skip
 
 
+@pytest.mark.verifies("SR-072")
 @pytest.mark.parametrize(
     ("contactor", "place"),
     [("main_positive", "positive_tap_v"), ("main_negative", "negative_tap_v"), ("precharge", "positive_tap_v")],
@@ -174,6 +175,7 @@ def test_a_welded_contactor_whose_feedback_lies_shows_by_its_voltage(contactor: 
     assert not result.failed, [(v.text, v.found) for v in result.failed] + [e["text"] for e in result.events]
 
 
+@pytest.mark.verifies("SR-073")
 @pytest.mark.parametrize("contactor", ["main_positive", "main_negative"])
 def test_a_contactor_that_is_open_though_its_feedback_says_closed_shows_by_its_voltage(contactor: str) -> None:
     commanded_s = reached("closing") if contactor == "main_positive" else reached("precharge")

@@ -133,6 +133,7 @@ def test_coolant_of_a_pack_that_does_not_cool_is_not_judged() -> None:
 # Balancing
 
 
+@pytest.mark.verifies("SR-017")
 def test_a_hot_board_stops_balancing_and_opens_only_when_it_goes_on_heating() -> None:
     k = Kernel()
     assert k.s["balance_allowed"] == 1
@@ -190,6 +191,7 @@ def count(k: Kernel, name: str, each: float, ticks: int, highest: float = 65535.
         k.tick()
 
 
+@pytest.mark.verifies("SR-080", "SR-081")
 @pytest.mark.parametrize(
     ("fault", "name"), [("monitor_crc", "monitor_crc_errors"), ("monitor_sequence", "monitor_sequence_errors")]
 )
@@ -252,6 +254,7 @@ def test_one_wrong_count_is_no_error() -> None:
 # Pyrofuse
 
 
+@pytest.mark.verifies("SR-074")
 def test_a_fired_pyrofuse_cannot_be_acknowledged_away() -> None:
     k = Kernel()
     k.channels["pyrofuse_intact"] = 0.0

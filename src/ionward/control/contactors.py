@@ -9,6 +9,7 @@ import numpy as np
 
 from ionward._compile import njit
 from ionward.image.catalogue import Signal, rows
+from ionward.image.faults_points import BUS_APART
 from ionward.image.inputs import CHANNEL, Array
 from ionward.image.layout import Image
 from ionward.image.parameters import MEASURE, Parameters
@@ -42,10 +43,8 @@ STEPS = (
 
 # A contact's feedback, and what the tap across it says.
 UNKNOWN, OPEN, CLOSED = -1.0, 0.0, 1.0
-# A tap further than this share from the pack voltage proves an open contact; one at the pack's voltage proves a closed
-# one while the bus is below this share (protection's rules are the same, `safety/rules_taps.py`).
+# A tap further than this share from the pack voltage proves an open contact.
 TAP_APART = 0.1
-BUS_APART = 0.85
 
 SEQ = rows(
     "SequenceFields",

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from ionward.image.fault_rows import Fault, Level
 
+# A tap at the pack's voltage proves a closed contact only while the bus stands below this share of it: a tap that
+# floats in the middle between both is then below 0.93 (`safety/rules_taps.py`).
+BUS_APART = 0.85
+
 _CONTACTOR_POINTS = "contactor_positive_c or contactor_negative_c"
 _CONNECTOR_POINTS = "connector_positive_c or connector_negative_c"
 _TAPS = "positive_tap_v or negative_tap_v"
@@ -19,7 +23,7 @@ _POINTS = (
         meaning="A cell monitor reads a cell's voltage twice, and the two readings differ by more than both may be "
         "wrong: one of its converters has failed.",
         action="Have the cell monitors checked; the one that differs tells which cell.",
-        dtc=0x1A0500, requirement="SR-005", ftti_s=2, only_when=("monitor_redundancy_v",), sensor="monitor_redundancy",
+        dtc=0x1A0500, requirement="SR-005", ftti_s=5, only_when=("monitor_redundancy_v",), sensor="monitor_redundancy",
         warning=Level(0.02, 0.012, 3, 0.2), fault=Level(0.05, 0.025, 3, 0.2),
     ),
     # Control stops bleeding by its own model of the boards; this is for a model that is wrong, or heat from elsewhere.

@@ -243,14 +243,13 @@ def opening_fault(faults: Array, before: int, counting: int) -> int:
 
 @njit
 def wish_pyrofuse(parameters: Parameters, image: Image, state: Any, urgent: bool) -> None:
-    """The pyrofuse is wished for while neither contactor could break the current, and a fault is `urgent`: critical,
-    or beyond the time that it has.
+    """The pyrofuse is wished for while no contactor could break the current, and a fault is critical or overdue.
 
     A current that is held, or on which two sensors disagree, never fires it. A pack without one is never asked to.
     Where the description says so, a crash calls for it too, whatever the current.
     """
-    s, fitted = image.scalars[0], parameters.scalars[0]["has_pyrofuse"] > 0
-    current, p = s["current_a"], parameters.scalars[0]
+    s, p = image.scalars[0], parameters.scalars[0]
+    current = s["current_a"]
     break_a = max(p["positive_break_charge_a"], p["negative_break_charge_a"])
     if current < 0.0:
         break_a = max(p["positive_break_discharge_a"], p["negative_break_discharge_a"])
@@ -260,4 +259,4 @@ def wish_pyrofuse(parameters: Parameters, image: Image, state: Any, urgent: bool
         state["above_break"] = min(state["above_break"] + 1, PYROFUSE_SAMPLES)
     crashed = p["pyrofuse_on_crash"] > 0 and image.faults[FAULT.level, FAULT_ID.crash] == LEVEL_CRITICAL
     wished = crashed or state["above_break"] >= PYROFUSE_SAMPLES
-    s["pyrofuse_fire"] = 1 if fitted and urgent and wished else 0
+    s["pyrofuse_fire"] = 1 if p["has_pyrofuse"] > 0 and urgent and wished else 0

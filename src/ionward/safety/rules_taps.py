@@ -16,6 +16,7 @@ import numpy as np
 
 from ionward._compile import njit
 from ionward.image.faults import FAULT_ID
+from ionward.image.faults_points import BUS_APART
 from ionward.image.inputs import CHANNEL, Array
 from ionward.image.kernel_memory import POINT
 from ionward.image.layout import Image
@@ -23,9 +24,6 @@ from ionward.image.parameters import Parameters
 from ionward.image.signals import MEASURED, NOT_FITTED
 from ionward.safety.ladder import give, lowest_set
 from ionward.safety.rules_connection import follow
-
-# The bus stands apart from the pack below this share: a tap in the middle between both is then below 0.93.
-BUS_APART = 0.85
 
 
 @njit

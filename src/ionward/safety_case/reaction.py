@@ -28,6 +28,7 @@ from ionward.errors import UserError
 from ionward.image.build import CHANNEL_SENSORS
 from ionward.image.fault_levels import LEVEL_NAMES, decision_time_s, ftti_s, resolved_levels, sample_period_s
 from ionward.image.faults import FAULTS, Fault, Level
+from ionward.image.faults_points import BUS_APART
 from ionward.image.summary import applies
 
 # A jump is believed with its third sample (docs/protection.md).
@@ -36,13 +37,19 @@ PASSING_CYCLES = 2
 # In order, a contact's feedback is awaited before the next one opens, and one tick begins the opening.
 ORDER_CYCLES = 1
 # What the kernel counts or averages over ten seconds.
-_AVERAGED, AVERAGE_S = {"samples_refused", "cycle_overrun"}, 10.0
+_AVERAGED, AVERAGE_S = {"samples_refused", "cycle_overrun", "monitor_crc", "monitor_sequence"}, 10.0
 # Everything is commanded open already, or all at once; no current can flow that would be waited for.
-_OPEN_ALREADY = {"contactor_welded", "current_while_open", "cycle_stopped", "enable_lost"}
+_OPEN_ALREADY = {
+    "contactor_welded",
+    "contactor_welded_by_voltage",
+    "current_while_open",
+    "cycle_stopped",
+    "enable_lost",
+}
 _AT_ONCE = {"precharge_too_long", "precharge_failed"}
 _NO_CURRENT = {"contactor_stuck_open"}
 # Judged only when the contacts have had their time to open.
-_WHILE_OPEN = {"current_while_open", "bus_live_while_open"}
+_WHILE_OPEN = {"current_while_open", "bus_live_while_open", "contactor_welded_by_voltage"}
 # Sensors of faults whose row does not name their channels.
 _BY_FAULT = {
     "coolant_temperature_lost": ("coolant_inlet", "coolant_outlet", "ambient"),
@@ -132,13 +139,14 @@ def _open_s(fault: Fault, level: str, system: System) -> float:
 
 
 def _is_lack(fault: Fault) -> bool:
-    """The fault is that something is not measured; an enable is none."""
-    return fault.id.endswith(("_lost", "_unknown")) and fault.id != "enable_lost"
+    """The fault is that something is not measured; an enable is none, and neither is cooling."""
+    return fault.id.endswith(("_lost", "_unknown")) and fault.id not in ("enable_lost", "cooling_lost")
 
 
 def _sensors(fault: Fault, system: System) -> list[Sensor]:
     """The sensors whose samples a fault's rule goes by."""
-    names = [*_BY_FAULT.get(fault.id, ()), *(CHANNEL_SENSORS[n] for n in fault.only_when if n in CHANNEL_SENSORS)]
+    needed = [name for entry in fault.only_when for name in entry.split(" or ")]
+    names = [*_BY_FAULT.get(fault.id, ()), *(CHANNEL_SENSORS[n] for n in needed if n in CHANNEL_SENSORS)]
     if fault.scope == "cell" and fault.unit != "°C":
         names.append("temperature" if "temperature" in fault.id else "cell_voltage")
     elif fault.scope in ("temperature", "module"):
@@ -158,6 +166,9 @@ def _shown_s(fault: Fault, level: Level, system: System) -> float:
         late_s += level.set  # the value is a time, which has to pass
     if fault.id in _WHILE_OPEN:
         late_s += system.contactors.open_timeout_s
+    if fault.id == "contactor_welded_by_voltage":
+        # A link that keeps its charge hides it until the bus has left the pack's voltage.
+        late_s += system.dc_link.discharge_ohm * system.dc_link.capacitance_f * math.log(1.0 / BUS_APART)
     return late_s + (AVERAGE_S if fault.id in _AVERAGED else 0.0)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from ionward.battery.system import System
 from ionward.image.build import system_size
+from ionward.proving.prove import injections_points as points
 from ionward.proving.prove import quantities as q
 from ionward.proving.prove.ground import (
     HEATING_K_PER_S,
@@ -47,6 +48,8 @@ NOISE_SIGMAS = 3.5
 NOISE_STEPS = 1.5
 REFUSED_SHARE = 0.6
 REFUSED_MARGIN = 1.5
+_CONTACTS = points.sides("contactor", ("main_positive", "main_negative"))
+_JOINTS = points.sides("connector", ("positive", "negative"))
 
 
 @dataclass(frozen=True)
@@ -465,4 +468,36 @@ INJECTIONS: tuple[Injection, ...] = (
               _fitted("coolant_inlet", "coolant_outlet", "ambient")),
     Injection("samples_refused", "temperature sensors become noisy", _noisy_temperatures, ROOM, _sensors,
               opens=False),
+    Injection("cell_readings_disagree", "the main converter of the cell has an offset", points.readings_apart, ROOM,
+              _cells),
+    Injection("balancing_board_overtemperature", "heat from elsewhere on the module's board", points.board_burns,
+              ("standby", "rest", "discharge"), _modules, wait_s=300.0),
+    Injection("contactor_overtemperature", "the resistance of the contact grows", points.point_burns(
+              "contactor_hot", SET.contact_k_per_a2, KON.contact_c, False), LOADED, _CONTACTS, ("fault",),
+              wait_s=300.0),
+    Injection("contactor_overtemperature", "the contact is hot after an arc, and stays hot", points.point_burns(
+              "contactor_hot", SET.contact_k_per_a2, KON.contact_c, True), LOADED, _CONTACTS, ("critical",)),
+    Injection("connector_overtemperature", "the resistance of the connector grows", points.point_burns(
+              "connector_hot", SET.joint_k_per_a2, KON.joint_c, False), LOADED, _JOINTS, ("fault",),
+              wait_s=300.0),
+    Injection("connector_overtemperature", "the connector is hot after an arc, and stays hot", points.point_burns(
+              "connector_hot", SET.joint_k_per_a2, KON.joint_c, True), LOADED, _JOINTS, ("critical",)),
+    Injection("coolant_overtemperature", "the coolant comes in hot", points.coolant_heated, ("standby", *LOADED)),
+    Injection("cooling_lost", "pump and fan stand still", points.cooling_stands, ("hot_charge", "hot_discharge")),
+    Injection("contactor_welded_by_voltage", "the contact welds with its feedback hanging open, and is to open",
+              points.welds_and_lies, ("rest", *LOADED), _of("main_positive", "main_negative"), wait_s=300.0),
+    Injection("contactor_open_by_voltage", "the contact drops out with its feedback hanging closed",
+              points.drops_out_and_lies, ("discharge", "near_empty"), _of("main_positive", "main_negative")),
+    Injection("pyrofuse_fired", "the pyrofuse fires by itself", _plain("pyrofuse_fired"), ALL),
+    Injection("monitor_crc", "frames of the module's monitor arrive corrupted", points.frames_dropped("afe_crc"), ROOM,
+              _modules),
+    Injection("monitor_sequence", "frames of the module's monitor are repeated or lost",
+              points.frames_dropped("afe_sequence"), ROOM, _modules),
+    Injection("point_temperature_lost", "no more samples", _plain("sensor_lost"), ROOM, _fitted(
+              "contactor_positive", "contactor_negative", "connector_positive", "connector_negative",
+              "balancing_board")),
+    Injection("tap_lost", "no more samples", _plain("sensor_lost"), ROOM, _fitted("positive_tap", "negative_tap")),
+    Injection("cooling_feedback_lost", "no more samples", _plain("sensor_lost"), ROOM, _fitted("cooling_feedback")),
+    Injection("diagnosis_lost", "no more samples", _plain("sensor_lost"), ROOM, _fitted(
+              "monitor_redundancy", "monitor_crc", "monitor_sequence", "pyrofuse_loop")),
 )  # fmt: skip

@@ -12,7 +12,7 @@ from ionward.battery.system import System
 from ionward.image.build import CHANNEL_SENSORS, system_size
 from ionward.image.inputs import CHANNEL
 from ionward.twin.build import Start
-from ionward.twin.faults import CHANNEL_PLACES, CONTACTORS, FAULT_CATALOGUE, PlantFault
+from ionward.twin.faults import CHANNEL_PLACES, FAULT_CATALOGUE, NAMED_PLACES, PlantFault
 
 SHORTEST_S, LONGEST_S = 40.0, 160.0
 FAULTS_MOST = 4
@@ -145,9 +145,10 @@ def _places(row: PlantFault, system: System) -> list[int | str | None]:
         return list(range(size.cells))
     if row.place == "module":
         return list(range(size.modules))
-    if row.place == "contactor":
-        fitted = system.contactors.fitted and (row.name != "feedback_stuck" or system.sensors.contactor_feedback.fitted)
-        return list(CONTACTORS) if fitted else []
+    if row.place in NAMED_PLACES:
+        switched = system.contactors.fitted or row.place == "connector"
+        fitted = switched and (row.name != "feedback_stuck" or system.sensors.contactor_feedback.fitted)
+        return list(NAMED_PLACES[row.place]) if fitted else []
     of = {getattr(CHANNEL, channel): sensor for channel, sensor in CHANNEL_SENSORS.items()}
     # Every channel as often as one cell and one temperature sensor together: what there is once matters most.
     places: list[int | str | None] = []
@@ -174,6 +175,11 @@ _OF_CURRENT: dict[str, Callable[[Any, System], float]] = {
     "high_resistance_joint": lambda r, _: _log(r, 1e-4, 0.05),
     "thermal_runaway": lambda r, s: _log(r, 100.0, 1e4) * s.topology.cells_in_parallel / 46.0,
     "contactor_slow": lambda r, _: _log(r, 0.005, 2.0),
+    "contactor_hot": lambda r, _: _log(r, 1.0, 300.0),
+    "connector_hot": lambda r, _: _log(r, 1.0, 300.0),
+    "board_hot": lambda r, _: _log(r, 0.1, 100.0),
+    "afe_crc": lambda r, _: float(r.uniform(0.0, 1.0)),
+    "afe_sequence": lambda r, _: float(r.uniform(0.0, 1.0)),
     "contact_burns": lambda r, s: _log(r, 1e-3, 1.0) * s.series * 4.0 / 400.0,
     "feedback_stuck": lambda r, _: float(r.integers(2)),
     "bus_short": lambda r, s: _log(r, 1e-3, 1.0) * s.series / 96.0,
