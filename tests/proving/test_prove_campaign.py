@@ -124,6 +124,17 @@ def test_the_pyrofuse_needs_both_of_its_conditions(amperes: float, level: int, f
     assert world.look(0.01) == (set() if founded else {"pyrofuse_unfounded"})
 
 
+@pytest.mark.parametrize(("amperes", "founded"), [(250.0, True), (150.0, False), (-450.0, True), (-350.0, False)])
+def test_the_pyrofuse_is_for_what_the_better_contactor_cannot_break_in_this_direction(amperes, founded) -> None:
+    negative = {"break_current_a": 400.0, "break_charge_a": 100.0}
+    world = World(quick_system(contactors={"break_charge_a": 200.0, "negative": negative}))
+    world.plant.state[STATE.current_a] = world.plant.state[STATE.current_mean_a] = amperes
+    world.image.scalars["fault_level"] = LEVEL_CRITICAL
+    world.look(0.01)
+    world.plant.outputs[OUT.pyrofuse] = 1.0
+    assert world.look(0.01) == (set() if founded else {"pyrofuse_unfounded"})
+
+
 @pytest.mark.parametrize("value", [-1.0, math.nan, 1e6])
 @pytest.mark.parametrize(
     "name", ["charge_limit_a", "discharge_limit_a", "charge_limit_pulse_a", "discharge_limit_pulse_a"]

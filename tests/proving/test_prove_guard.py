@@ -8,15 +8,30 @@ import pytest
 
 from helpers.proving import quick_parameters, quick_system
 from helpers.scenarios import scenario
-from ionward.proving.prove import false_trips
+from ionward.proving.prove import false_trips, guard_hits
 from ionward.proving.prove.false_trips import PATTERNS, mislead, run_drive
-from ionward.proving.prove.guard_cases import BREAKS, run_guard_case
+from ionward.proving.prove.guard_cases import BREAKS, run_guard_case, why_not
 from ionward.proving.prove.guarded import GuardedLoop
 from ionward.proving.prove.stand import Bench
 from ionward.twin.build import Start, build_plant
 from ionward.twin.rows import SENSE
 
 SYSTEM = quick_system()
+
+
+def test_everything_can_be_broken_in_the_small_pack() -> None:
+    assert [why_not(SYSTEM, broken) for broken in BREAKS] == [""] * len(BREAKS)
+
+
+def test_what_cannot_be_done_to_a_pack_has_its_reason() -> None:
+    """Half a megajoule is more than precharge can bring; and without a precharge path there is nothing to heat."""
+    sturdy = quick_system(precharge={"resistor_energy_j": 5e5})
+    bare = quick_system(precharge={"fitted": False})
+    open_ended = quick_system(contactors={"fitted": False})
+    hot = next(b for b in BREAKS if b.fault == "precharge_resistor_hot")
+    assert "gives off its heat" in why_not(sturdy, hot)
+    assert "no precharge path" in why_not(bare, hot)
+    assert "does not switch its own contactors" in why_not(open_ended, hot)
 
 
 @pytest.mark.parametrize("number", range(len(BREAKS)), ids=[b.name for b in BREAKS])
@@ -34,6 +49,19 @@ def test_breaking_never_reaches_the_parameters_of_others() -> None:
     flipped = next(k for k, b in enumerate(BREAKS) if b.name.startswith("bits flipped"))
     run_guard_case(SYSTEM, quick_parameters(), flipped)
     assert (quick_parameters().levels == before).sum() == (~(before != before)).sum()
+
+
+def test_a_bit_that_flips_in_any_table_of_limits_is_seen_within_a_tenth_of_a_second() -> None:
+    cases = [run_guard_case(SYSTEM, quick_parameters(), k) for k, b in enumerate(BREAKS) if b.name.startswith("bit ")]
+    assert {c.fault for c in cases} == {"configuration_changed", "image_corrupted"}
+    assert all(c.detected_ms is not None and c.detected_ms <= 100.0 for c in cases)
+
+
+def test_a_sound_kept_state_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    number = next(k for k, b in enumerate(BREAKS) if b.fault == "stored_state_corrupt")
+    assert run_guard_case(SYSTEM, quick_parameters(), number).told_by == "fault stored_state_corrupt"
+    monkeypatch.setattr(guard_hits, "flip", lambda *_: None)
+    assert run_guard_case(SYSTEM, quick_parameters(), number).reason == "missed: nobody told of it"
 
 
 def test_a_sound_control_and_guard_connect_and_stay_connected() -> None:

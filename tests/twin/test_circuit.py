@@ -9,6 +9,7 @@ import pytest
 
 from helpers.plants import EQUAL, whole_plant
 from ionward.twin import circuit
+from ionward.twin.faults import inject
 from ionward.twin.plant import Plant, advance
 from ionward.twin.rows import KON, MAIN_NEGATIVE, MAIN_POSITIVE, OUT, PRECHARGE, SET, STATE
 
@@ -109,6 +110,48 @@ def test_a_contact_that_must_break_too_much_arcs_until_the_current_falls() -> No
     assert plant.contactors[KON.breaks, MAIN_POSITIVE] == 1.0
     live(plant, 1.0)
     assert plant.contactors[KON.closed, MAIN_POSITIVE] == 0.0
+
+
+def test_a_contact_that_chatters_falls_off_for_half_of_each_period_while_its_coil_is_energised() -> None:
+    plant = precharged(whole_plant())
+    inject(plant, "contactor_chatters", "main_negative", 0.2)
+    seen = []
+    for _ in range(100):
+        live(plant, 0.01)
+        seen.append(plant.contactors[KON.closed, MAIN_NEGATIVE])
+    assert 9 <= np.count_nonzero(np.diff(seen)) <= 10
+    assert 0.4 <= np.mean(seen) <= 0.6
+    assert plant.contactors[KON.closed, MAIN_POSITIVE] == 1.0
+    plant.outputs[OUT.main_negative] = 0.0
+    live(plant, 0.3)
+    assert plant.contactors[KON.closed, MAIN_NEGATIVE] == 0.0
+
+
+def test_a_foreign_source_brings_an_open_bus_to_its_own_voltage_and_no_further() -> None:
+    plant = whole_plant()
+    inject(plant, "foreign_source", None, 45.0)
+    live(plant, 60.0)
+    assert plant.state[STATE.bus_voltage_v] == pytest.approx(45.0, rel=1e-6)
+
+
+def test_a_link_without_capacitors_is_there_at_once_and_a_weak_resistor_lets_more_through() -> None:
+    def risen(fault: str, value: float, seconds: float) -> float:
+        plant = whole_plant()
+        inject(plant, fault, None, value)
+        plant.outputs[OUT.main_negative] = plant.outputs[OUT.precharge] = 1.0
+        live(plant, float(plant.contactors[KON.close_s, PRECHARGE]) + seconds)
+        return float(plant.state[STATE.bus_voltage_v] / plant.state[STATE.pack_voltage_v])
+
+    assert risen("dc_link_missing", 1.0, 0.02) < 0.9 < risen("dc_link_missing", 0.0, 0.02)
+    assert risen("precharge_resistor_low", 1.0, 0.02) > 0.9
+
+
+def test_insulation_that_creeps_falls_to_an_eth_in_its_time() -> None:
+    plant = whole_plant()
+    before = float(plant.state[STATE.insulation_ohm])
+    inject(plant, "insulation_creeps", None, 20.0)
+    live(plant, 20.0)
+    assert plant.state[STATE.insulation_ohm] == pytest.approx(before / math.e, rel=0.02)
 
 
 def test_a_hard_short_melts_the_fuse_and_ends_the_current() -> None:

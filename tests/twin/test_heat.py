@@ -7,7 +7,8 @@ import pytest
 
 from helpers.plants import EQUAL, whole_plant
 from ionward.twin import heat
-from ionward.twin.plant import Plant
+from ionward.twin.faults import inject
+from ionward.twin.plant import Plant, advance
 from ionward.twin.rows import CELLS, OUT, SET, STATE
 
 
@@ -94,3 +95,38 @@ def test_neighbours_share_heat_within_a_module_only() -> None:
     warmed = plant.cells[CELLS.surface_c]
     assert warmed[2] > 25.5
     assert warmed[4] == pytest.approx(25.0, abs=1e-9)
+
+
+def burn(plant: Plant, seconds: float) -> None:
+    for _ in range(round(seconds / plant.settings[SET.dt_s])):
+        advance(plant)
+
+
+def test_a_burning_cell_gives_the_energy_that_it_stores_and_loses_its_voltage() -> None:
+    plant = whole_plant()
+    inject(plant, "cell_burns", 2)
+    burn(plant, 60.0)
+    expected_j = 4 * 3.0 * 3600.0 * 3.6  # four 18650HG2 of 3 Ah and 3.6 V
+    assert plant.cells[CELLS.burnt_j, 2] == pytest.approx(expected_j, rel=0.02)
+    assert plant.cells[CELLS.voltage_v, 2] < 0.5
+    assert 400.0 < plant.cells[CELLS.core_c, 2] < 1500.0
+    assert plant.cells[CELLS.burnt_j, 0] == 0.0
+
+
+def test_a_cell_beyond_its_onset_runs_away_by_itself_and_one_below_does_not() -> None:
+    plant = whole_plant()
+    plant.cells[CELLS.core_c, 1] = plant.cells[CELLS.surface_c, 1] = plant.settings[SET.runaway_c] + 5.0
+    plant.cells[CELLS.core_c, 6] = plant.cells[CELLS.surface_c, 6] = plant.settings[SET.runaway_c] - 5.0
+    burn(plant, 40.0)
+    assert plant.cells[CELLS.burnt_j, 1] == pytest.approx(plant.settings[SET.runaway_j])
+    assert plant.cells[CELLS.burnt_j, 6] == 0.0
+    assert plant.cells[CELLS.voltage_v, 6] > 3.0
+
+
+def test_fire_goes_on_to_cells_that_lie_close_enough() -> None:
+    plant = whole_plant()
+    plant.settings[SET.neighbour_w_per_k] *= 100.0
+    inject(plant, "cell_burns", 0)
+    burn(plant, 300.0)
+    assert (plant.cells[CELLS.burnt_j, :4] > 0.0).all()
+    assert (plant.cells[CELLS.burnt_j, 4:] == 0.0).all()  # the other module

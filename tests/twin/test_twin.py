@@ -13,7 +13,8 @@ from ionward.errors import UserError
 from ionward.hardware.ports import Actuators, Outputs, Sensors
 from ionward.image.inputs import CHANNEL, RAW, Raw, new_raw
 from ionward.twin.build import Start, build_plant
-from ionward.twin.faults import FAULT_CATALOGUE, FAULTS_BY_NAME, inject
+from ionward.twin.fault_catalogue import FAULT_CATALOGUE, FAULTS_BY_NAME
+from ionward.twin.faults import inject
 from ionward.twin.plant import advance
 from ionward.twin.rows import CELLS, KON, OUT, SENSE, SET, STATE
 from ionward.twin.twin import Twin

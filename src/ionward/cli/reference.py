@@ -12,7 +12,7 @@ from ionward.cli.main import COMMANDS, app
 from ionward.image import exchange, inputs, parameters, signals
 from ionward.image.catalogue import Signal
 from ionward.image.faults import FAULTS, Fault, Level
-from ionward.twin.faults import CHANNEL_PLACES, CONNECTORS, CONTACTORS, FAULT_CATALOGUE
+from ionward.twin.fault_catalogue import CHANNEL_PLACES, CONNECTORS, CONTACTORS, FAULT_CATALOGUE
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 

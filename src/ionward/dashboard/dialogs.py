@@ -18,7 +18,7 @@ from ionward.runtime.live import Live
 from ionward.runtime.live_commands import injectable
 
 if TYPE_CHECKING:
-    from ionward.twin.faults import PlantFault
+    from ionward.twin.fault_catalogue import PlantFault
 
 Answer = tuple[bool, str]
 SHOWN_MS = 4000

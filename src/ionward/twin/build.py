@@ -49,6 +49,10 @@ POINT_S = 120.0
 WELD_FACTOR = 10.0  # a contact that closes into ten times what it may break welds [K]
 INSULATION_OHM = 5e6
 NEIGHBOUR_PART = 0.1  # heat conducted to the next cell, against that to moving air or coolant [K]
+# Thermal runaway begins at some 200 °C (250 °C for LFP) and gives about the stored energy as heat (half for LFP),
+# within half a minute (Feng et al., Energy Storage Materials 10, 2018) [K].
+RUNAWAY_C, RUNAWAY_SHARE = {"LFP": 250.0}, {"LFP": 0.5}
+RUNAWAY_OTHER_C, RUNAWAY_OTHER_SHARE, RUNAWAY_S = 200.0, 1.0, 30.0
 ENCLOSED_PART = 0.1  # of a cell's own convection that is left in a cabinet with fans standing still [K]
 HOUSED_S = 12 * 3600.0  # a liquid-cooled pack in its closed housing cools down with this time constant [K]
 LOOP_LOSS_PART = 0.01  # heat lost by the coolant's hoses to ambient, against its full flow [K]
@@ -205,6 +209,12 @@ def _settings(system: System) -> Array:
         "ambient_w_per_k": to_ambient_w_per_k,
         "coolant_w_per_k": cooled_w_per_k,
         "neighbour_w_per_k": NEIGHBOUR_PART * cooled_w_per_k,
+        "runaway_c": RUNAWAY_C.get(cell.chemistry, RUNAWAY_OTHER_C),
+        "runaway_j": RUNAWAY_SHARE.get(cell.chemistry, RUNAWAY_OTHER_SHARE)
+        * topology.capacity_ah
+        * 3600.0
+        * cell.data_sheet.nominal_voltage_v,
+        "runaway_s": RUNAWAY_S,
         "cooling": kind,
         "flow_w_per_k": cooling.flow_w_per_k,
         "stagnant": STAGNANT_PART,
@@ -213,6 +223,7 @@ def _settings(system: System) -> Array:
         "chiller_c": LEAST_COOLANT_C,
         "loop_ambient_w_per_k": LOOP_LOSS_PART * cooling.flow_w_per_k,
         "heater_w": cooling.heater_w,
+        "insulation_time_s": 0.0,
         "contact_k_per_a2": CONTACT_RISE_K / continuous_a**2,
         "joint_k_per_a2": CONNECTOR_RISE_K / continuous_a**2,
         "joint_ohm": CONNECTOR_OHM,

@@ -169,7 +169,7 @@ def sense(cells: Array, settings: Array, end_a: float) -> None:
             # The input between two cells floats; its leakage pulls it down within a tenth of a second, so the cell
             # below loses what the cell above gains.
             drift = cells[CELLS.wire_drift_v, k]
-            drift += (0.9 * voltage[k] - drift) * (1.0 - math.exp(-dt_s / 0.1))
+            drift += (cells[CELLS.wire_open, k] * voltage[k] - drift) * (1.0 - math.exp(-dt_s / 0.1))
             cells[CELLS.wire_drift_v, k] = drift
             out[k] -= drift
             if k + 1 < n:

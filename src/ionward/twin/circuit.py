@@ -38,6 +38,8 @@ def switch(contactors: Array, settings: Array, state: Array, outputs: Array) -> 
         wanted = contactors[KON.wanted, k]
         if settings[SET.has_contactors] == 0.0:
             wanted = 0.0 if k == PRECHARGE else 1.0
+        elif contactors[KON.chatters_s, k] > 0.0:
+            wanted = chattering(contactors, k, wanted, settings[SET.dt_s])
         closed = contactors[KON.closed, k]
         if contactors[KON.welded, k] > 0.0:
             contactors[KON.closed, k] = 1.0
@@ -59,6 +61,17 @@ def switch(contactors: Array, settings: Array, state: Array, outputs: Array) -> 
                     contactors[KON.changing_s, k] = 0.0
                     if wanted > 0.0 and contactors[KON.welds_next, k] > 0.0:
                         contactors[KON.welded, k] = 1.0
+
+
+@njit
+def chattering(contactors: Array, k: int, wanted: float, dt_s: float) -> float:
+    """Whether a contact that chatters is held at this moment: it falls off for the second half of each period."""
+    period_s = contactors[KON.chatters_s, k]
+    if wanted == 0.0:
+        contactors[KON.chatter_s, k] = 0.0
+        return 0.0
+    contactors[KON.chatter_s, k] += dt_s
+    return 1.0 if contactors[KON.chatter_s, k] % period_s < 0.5 * period_s else 0.0
 
 
 @njit

@@ -20,6 +20,9 @@ from ionward.twin.rows import CELLS, COOLING_LIQUID, COOLING_NONE, OUT, SET, STA
 
 Array = npt.NDArray[np.float64]
 
+BURNING_SHORT = (
+    9.0  # conductance of a burning cell against that of its ohmic resistance: a tenth of its voltage is left
+)
 CHILLER_FULL_K = 10.0  # the chiller gives all it can when the loop is so much warmer than its lowest temperature
 
 
@@ -60,6 +63,8 @@ def advance(cells: Array, settings: Array, state: Array, outputs: Array, dt_s: f
     for k in range(n):
         tc, ts = core[k], surface[k]
         made_j = heat[k] + cells[CELLS.heat_w, k] * dt_s
+        if tc >= settings[SET.runaway_c] or cells[CELLS.burnt_j, k] > 0.0:
+            made_j += burn(cells, settings, k, dt_s)
         side_w = pads_w
         if k > 0 and module[k - 1] == module[k]:
             side_w += neighbour * (before_c - ts)
@@ -87,6 +92,17 @@ def advance(cells: Array, settings: Array, state: Array, outputs: Array, dt_s: f
         loop(settings, state, outputs, flow, heating_w, dt_s)
     else:
         state[STATE.coolant_inlet_c] = ambient_c
+
+
+@njit
+def burn(cells: Array, settings: Array, k: int, dt_s: float) -> float:
+    """Heat that a cell in thermal runaway gives in a step; it has lost its voltage from the first one on."""
+    if cells[CELLS.burnt_j, k] < settings[SET.runaway_j] and cells[CELLS.r0_ohm, k] > 0.0:
+        cells[CELLS.short_s, k] = max(cells[CELLS.short_s, k], BURNING_SHORT / cells[CELLS.r0_ohm, k])
+    given_j = min(settings[SET.runaway_j] * dt_s / settings[SET.runaway_s],
+                  max(settings[SET.runaway_j] - cells[CELLS.burnt_j, k], 0.0))  # fmt: skip
+    cells[CELLS.burnt_j, k] += given_j
+    return float(given_j)
 
 
 @njit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -88,6 +89,8 @@ def step(
     every = int(settings[SET.thermal_every])
     if number % every == 0:
         heat.advance(cells, settings, state, outputs, every * dt_s)
+        if settings[SET.insulation_time_s] > 0.0:
+            state[STATE.insulation_ohm] *= math.exp(-every * dt_s / settings[SET.insulation_time_s])
         points.warm_points(contactors, settings, state, every * dt_s)
         points.warm_boards(cells, modules, settings, every * dt_s)
 

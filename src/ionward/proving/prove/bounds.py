@@ -34,8 +34,10 @@ def bounds(system: System) -> Any:
         out[getattr(BOUND, f"{name}_s")] = ftti_s(row, system)
     guard = guard_limits(system)
     out[BOUND.match_v], out[BOUND.dead_v] = guard.bus_match_v, guard.bus_dead_v
-    out[BOUND.break_a] = system.contactors.break_current_a
-    out[BOUND.pyrofuse_a] = system.contactors.break_current_a - sensors.current.tolerance
+    contactors = system.contactors
+    for bound, charge in ((BOUND.pyrofuse_charge_a, True), (BOUND.pyrofuse_discharge_a, False)):
+        best_a = max(contactors.breaks_a(negative=negative, charge=charge) for negative in (False, True))
+        out[bound] = best_a - sensors.current.tolerance
     out[BOUND.pyrofuse_memory_s] = PYROFUSE_MEMORY_S + PYROFUSE_MEMORY_SAMPLES * sensors.current.period_s
     out[BOUND.pyrofuse_on_crash] = system.fuse.fire_on_crash
     out[BOUND.charge_a], out[BOUND.discharge_a] = limits.charge_current_max_a, limits.discharge_current_max_a

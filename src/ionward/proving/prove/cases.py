@@ -16,11 +16,12 @@ from ionward.image.faults import BY_ID, FAULT_ID, FAULTS, Fault, Level
 from ionward.image.signals import LEVELS, STATES
 from ionward.image.summary import applies
 from ionward.proving.prove.ground import CannotStandError, Ground, Standing
-from ionward.proving.prove.injections import INJECTIONS, OPENING_LEVELS, Injection
+from ionward.proving.prove.injections import INJECTIONS
 from ionward.proving.prove.loop import OBS, TRACE, new_observation, run_case
 from ionward.proving.prove.points import BY_NAME as POINT_BY_NAME
 from ionward.proving.prove.points import NotReachedError, Prepared
 from ionward.proving.prove.quantities import NOW, path_closed
+from ionward.proving.prove.ways import OPENING_LEVELS, Injection
 
 Array = npt.NDArray[np.float64]
 
@@ -145,12 +146,13 @@ class CaseRunner:
         if opens is None:
             opens = task.level in OPENING_LEVELS
         opens = opens and self.system.contactors.fitted
+        budget_s = injection.budget_s or ftti_s(fault, self.system)
         case = Case(
             fault.id, fault.requirement, task.level, injection.words, task.point, label,
-            1000.0 * ftti_s(fault, self.system), opens, task=task,
+            1000.0 * budget_s, opens, task=task,
         )  # fmt: skip
         obs = _asked(fault, task.level, standing, opens)
-        over_s = (1 + GRACE_SHARE) * ftti_s(fault, self.system) + GRACE_S
+        over_s = (1 + GRACE_SHARE) * budget_s + GRACE_S
         over_s += decision_time_s(level, sample_period_s(fault, self.system))
         _run(bench, obs, trace, injection.wait_s if standing.kind != NOW else 0.0, over_s)
         _fill(case, obs, bench)

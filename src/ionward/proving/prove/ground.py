@@ -12,7 +12,7 @@ from ionward.battery.system import System
 from ionward.image.faults import Fault, Level
 from ionward.image.parameters import SENSORP
 from ionward.proving.prove import quantities as q
-from ionward.proving.prove.points import Point
+from ionward.proving.prove.points import NEVER_S, Point
 from ionward.proving.prove.stand import Bench
 from ionward.twin import cells as electric
 from ionward.twin.faults import inject
@@ -85,7 +85,13 @@ class Ground:
 
     def ask_for(self, amperes: float) -> None:
         """Load and charger ask for another current from now on, positive charging."""
-        self.plant.profile[:] = [[0.0, 1e9], [amperes, 0.0]]
+        self.ask_for_course([0.0], [amperes])
+
+    def ask_for_course(self, times_s: list[float], amperes: list[float]) -> None:
+        """A course of currents, each from its time on; at most `points.COURSE_MOST` of them."""
+        profile = self.plant.profile
+        profile[0], profile[1] = NEVER_S, 0.0
+        profile[0, : len(times_s)], profile[1, : len(amperes)] = times_s, amperes
         self.plant.state[STATE.profile_next] = 0
 
     def sensor(self, name: str) -> Sensor:

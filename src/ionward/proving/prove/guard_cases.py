@@ -14,13 +14,15 @@ from ionward.image.exchange import GUARD_OK, GUARD_REASONS, GUARD_WISH, TRIP_REA
 from ionward.image.fault_levels import ftti_s, resolved_levels
 from ionward.image.faults import BY_ID, FAULT_ID
 from ionward.image.parameters import LEVELP
-from ionward.image.signals import FAULT, LEVEL_FAULT, STATE_CONNECTED, STATES
+from ionward.image.signals import FAULT, LEVELS, STATE_CONNECTED, STATES
 from ionward.proving.prove.cases import SEED, Case
 from ionward.proving.prove.ground import Ground, drive_cell_voltage
-from ionward.proving.prove.guarded import GuardedLoop
+from ionward.proving.prove.guard_hits import HITS, highest_level, without_precharge
+from ionward.proving.prove.guarded import Break, GuardedLoop
 from ionward.proving.prove.points import BY_NAME as POINTS
 from ionward.proving.prove.quantities import path_closed
 from ionward.proving.prove.stand import Bench
+from ionward.proving.prove.ways import OPENING_LEVELS
 from ionward.twin.build import Start
 from ionward.twin.rows import CELLS, KON, PRECHARGE
 
@@ -45,6 +47,7 @@ class GuardCase:
     requirement: str
     budget_ms: float
     fault: str = ""
+    level: str = "fault"
     told_by: str = ""
     detected_ms: float | None = None
     opened_ms: float | None = None
@@ -53,23 +56,14 @@ class GuardCase:
     ok: bool = False
     reason: str = ""
 
+    @property
+    def opens(self) -> bool:
+        """The contactors have to open."""
+        return self.level in OPENING_LEVELS
+
     def as_json(self) -> dict[str, Any]:
         """As `ionward prove --json` shows it."""
         return asdict(self)
-
-
-@dataclass(frozen=True)
-class Break:
-    """One way to break control or guard. `hidden` names the fault of the battery that control no longer reacts to."""
-
-    name: str
-    injected: str
-    make: Callable[[GuardedLoop], None]
-    fault: str = ""
-    hidden: str = ""
-    point: str = "rest"
-    extra_s: float = 0.0
-    needs_precharge: bool = False
 
 
 def _ground(loop: GuardedLoop, fault: str) -> Ground:
@@ -212,7 +206,7 @@ BREAKS: tuple[Break, ...] = (
           _guard_withdraws(GUARD_OK)),
     Break("guard gone", "the guard no longer runs", _no_guard),
     Break("sequence skipped in precharge", "the sequence no longer runs, and the precharge contactor stays closed",
-          _skip("sequence"), fault="precharge_too_long", point="precharge", needs_precharge=True),
+          _skip("sequence"), fault="precharge_too_long", point="precharge", why_not=without_precharge),
     Break("control gone", "control no longer runs", _stop),
     Break("wrong answer", "one bit of control's answer to the guard's challenge is wrong", _wrong_answer),
     Break("repeated word", "control says the same again and again, with new times", _same_word),
@@ -226,6 +220,7 @@ BREAKS: tuple[Break, ...] = (
             hidden=fault) for fault in ("cell_overvoltage", "cell_undervoltage")),
     Break("closes onto a dead bus", "control wants the main contactors closed at once", _wants_closed,
           point="standby"),
+    *HITS,
 )  # fmt: skip
 
 
@@ -234,9 +229,9 @@ def catalogued() -> dict[str, str]:
     return {b.fault: b.injected for b in BREAKS if b.fault}
 
 
-def applies_to(system: System, broken: Break) -> bool:
-    """The pack has what it takes."""
-    return system.contactors.fitted and (system.precharge.fitted or not broken.needs_precharge)
+def why_not(system: System, broken: Break) -> str:
+    """Why this cannot be done to a pack; empty when it can."""
+    return broken.why_not(system) if system.contactors.fitted else "the pack does not switch its own contactors"
 
 
 def run_guard_case(system: System, parameters: Any, number: int) -> GuardCase:
@@ -247,11 +242,14 @@ def run_guard_case(system: System, parameters: Any, number: int) -> GuardCase:
     budget_s = ftti_s(BY_ID[telling], system) if telling else max(CONTROL_DEAD_S, 10 * system.cycle.period_s)
     requirement = BY_ID[telling].requirement if telling else "SR-062"
     case = GuardCase(broken.name, broken.injected, broken.point, requirement, 1000 * budget_s, broken.fault)
+    if broken.fault:
+        case.level = highest_level(BY_ID[broken.fault], system)
     trips = loop.guard_word["trip_count"][0], loop.enables.trip_count
     began_s = loop.now_s
     broken.make(loop)
-    if broken.hidden:
+    if broken.hidden or broken.counts_after:
         began_s = loop.now_s
+    if broken.hidden:
         HIDDEN[broken.hidden](loop)
     _watch(loop, case, began_s, budget_s + broken.extra_s + 3.0, trips)
     case.final_state = STATES[int(loop.bench.bms.image.scalars["state"][0])]
@@ -285,13 +283,14 @@ def _at_point(system: System, parameters: Any, broken: Break) -> GuardedLoop:
 def _watch(loop: GuardedLoop, case: GuardCase, began_s: float, longest_s: float, trips: tuple[int, int]) -> None:
     """Until it is told and open, for so long at most; who told it first."""
     faults, plant = loop.bench.bms.image.faults, loop.bench.plant
+    least = LEVELS.index(case.level)
     own = getattr(FAULT_ID, case.fault) if case.fault else None
     guard_trips, driver_trips = trips
     end_s = began_s + longest_s
     if not path_closed(plant) and case.operating_point != "standby":
         case.opened_ms = round(1000 * (loop.enables.opened_time_s - began_s), 6)
     while loop.now_s < end_s:
-        raised = np.flatnonzero(faults[FAULT.level] >= LEVEL_FAULT)
+        raised = np.flatnonzero(faults[FAULT.level] >= least)
         since_ms = round(1000 * (loop.now_s - began_s), 6)
         told = ""
         if own is not None:
@@ -316,6 +315,9 @@ def _watch(loop: GuardedLoop, case: GuardCase, began_s: float, longest_s: float,
 def _judge(case: GuardCase, broken: Break) -> None:
     if case.detected_ms is None:
         case.reason = "missed: nobody told of it"
+    elif not case.opens:
+        late = case.detected_ms > case.budget_ms
+        case.reason = f"late: told after {case.detected_ms:g} ms of {case.budget_ms:g} ms" if late else ""
     elif case.opened_ms is None:
         case.reason = "contactors still closed"
     elif max(case.opened_ms, case.detected_ms if broken.fault else 0.0) > case.budget_ms:
@@ -328,7 +330,7 @@ def _judge(case: GuardCase, broken: Break) -> None:
 def as_case(case: GuardCase) -> Case:
     """A case of the catalogue's list, for the faults that are proven here."""
     return Case(
-        case.fault, case.requirement, "fault", case.injected, case.operating_point, "control or guard",
-        case.budget_ms, True, case.detected_ms, case.opened_ms, case.opened_ms, case.final_state,
+        case.fault, case.requirement, case.level, case.injected, case.operating_point, case.name,
+        case.budget_ms, case.opens, case.detected_ms, case.opened_ms, case.opened_ms, case.final_state,
         case.contactors_closed, case.ok, case.reason,
     )  # fmt: skip

@@ -8,6 +8,7 @@ stop, are late, or say what they should not. Interpreted, so for few cases.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,26 @@ GUARD_WORDS = ("enable", "reason", "place", "value", "challenge", "tripped", "tr
 SLOW = {"balance": 1, "cool": 2}  # thirds of the slow round at which these stages run
 
 
+@dataclass(frozen=True)
+class Break:
+    """One way to break control, guard, driver, memory or clock.
+
+    `fault` names the catalogue's, where it is the one that tells of this; `hidden` the fault of the battery that
+    control no longer reacts to; `counts_after`: it takes its time, and counts from when it is done; `why_not` says why
+    this cannot be done to a pack, if so.
+    """
+
+    name: str
+    injected: str
+    make: Callable[[GuardedLoop], None]
+    fault: str = ""
+    hidden: str = ""
+    point: str = "rest"
+    extra_s: float = 0.0
+    counts_after: bool = False
+    why_not: Callable[[System], str] = lambda _: ""
+
+
 class GuardedLoop:
     """A test stand whose contactors obey two enables. One `step` is one cycle of driver, control and guard."""
 
@@ -61,6 +82,9 @@ class GuardedLoop:
         self.control_overruns = False
         self.skipped = ""  # a stage of the tick that does not run
         self.stuck_input = False  # control sees old values as if they were new
+        self.clock_ahead_s = 0.0  # of control's clock
+        self.hit_memory: Callable[[], None] = lambda: None  # before each tick
+        self.spoil_coils: Callable[[dict[str, float]], None] = lambda _coils: None  # what the driver does instead
         self.spoil_control: Callable[[Any], None] = lambda _record: None
         self.spoil_guard: Callable[[Any], None] = lambda _record: None
 
@@ -92,9 +116,11 @@ class GuardedLoop:
         path = look(self.now_s, bench.stand.raw, self._pyrofuse)
         coils = self.enables.step(self.now_s, self.control[0], self.guard_word[0], path=path)
         out, s = plant.outputs, image.scalars[0]
+        driving = {name: float(getattr(coils, name)) for name in COILS}
+        self.spoil_coils(driving)
         for name in COILS:
-            out[getattr(OUT, name)] = getattr(coils, name)
-            self.driven[name] = getattr(coils, name)
+            out[getattr(OUT, name)] = driving[name]
+            self.driven[name] = driving[name]
         for name in ("pump", "fan", "heater"):
             out[getattr(OUT, name)] = float(s[name]) if coils.obeyed else 0.0
         out[OUT.connected] = self.control["state"][0] == STATE_CONNECTED
@@ -115,6 +141,8 @@ class GuardedLoop:
         driven, guard, command = self.driven[0], self.guard_word[0], self.command
         fresh = driven["control_enable"] == 1 and driven["guard_enable"] == 1 and driven["tripped"] == 0
         command["enables"] = int(fresh)
+        differs = any(driven[name] != self.control[0][name] for name in COILS[:3])
+        command["driven_differs"] = int(fresh and differs)
         command["driver_tripped"], command["driver_trips"] = driven["tripped"], driven["trip_count"]
         withholds = GUARD_OK if guard["enable"] == 1 else int(guard["reason"])
         if not self.now_s - guard["time_s"] < self.expiry_s:
@@ -126,6 +154,7 @@ class GuardedLoop:
     def _tick(self) -> None:
         stand, record = self.bench.stand, self.control
         self._supervise()
+        self.hit_memory()
         raw = self._seen()
         if self.skipped:
             self._tick_without(raw, self.skipped)
@@ -165,6 +194,7 @@ class GuardedLoop:
                 mine[...] = real
             else:
                 mine[RAW.time_s] = real[RAW.time_s]
+        self._raw.clock["time_s"] += self.clock_ahead_s
         return self._raw
 
     def _tick_without(self, raw: Any, left_out: str) -> None:

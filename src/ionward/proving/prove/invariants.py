@@ -66,8 +66,8 @@ BOUND_SIGNALS = (
     Signal("cold_s", "s", "FTTI"),
     Signal("match_v", "V", "Bus and pack may differ by this when the path closes"),
     Signal("dead_v", "V", "Without precharge the bus may be below this"),
-    Signal("break_a", "A", "What a contactor can break"),
-    Signal("pyrofuse_a", "A", "The pyrofuse is for currents above this, sensors' tolerance allowed for"),
+    Signal("pyrofuse_charge_a", "A", "The pyrofuse is for charge currents that neither contactor can break"),
+    Signal("pyrofuse_discharge_a", "A", "... and discharge currents; sensors' tolerance allowed for"),
     Signal("pyrofuse_memory_s", "s", "… within this time before it is fired"),
     Signal("pyrofuse_on_crash", "", "A crash fires it, whatever the current"),
     Signal("charge_a", "A", "Rated charge current"),
@@ -176,7 +176,7 @@ def check_values(dog: Watchdog, plant: Plant, dt_s: float, time_s: float) -> Non
 
 @njit
 def check_switching(dog: Watchdog, plant: Plant, time_s: float) -> None:
-    """Closing onto a bus that does not match, and opening above what a contact can break.
+    """Closing onto a bus that does not match, and opening above what a contact can break in this direction.
 
     Excused: a positive contact that was welded before, on which the negative one has to be closed to find it out.
     """
@@ -204,9 +204,10 @@ def check_switching(dog: Watchdog, plant: Plant, time_s: float) -> None:
 
 @njit
 def check_pyrofuse(dog: Watchdog, plant: Plant, image: Image, time_s: float) -> None:
-    """It is fired on a critical fault and a current that contactors cannot break, never on one of the two alone."""
-    b, past = dog.bounds, dog.past
-    if max(plant.state[STATE.current_peak_a], abs(plant.state[STATE.current_a])) >= b[BOUND.pyrofuse_a]:
+    """It is fired on a critical fault and a current that neither contactor can break, never on one of the two alone."""
+    b, past, state = dog.bounds, dog.past, plant.state
+    bound_a = b[BOUND.pyrofuse_charge_a if state[STATE.current_mean_a] > 0.0 else BOUND.pyrofuse_discharge_a]
+    if max(state[STATE.current_peak_a], abs(state[STATE.current_a])) >= bound_a:
         past[PAST.large_s] = time_s
     fired = plant.outputs[OUT.pyrofuse]
     if fired > 0.0 and past[PAST.fired] == 0.0:

@@ -27,6 +27,8 @@ ROOM_C = 25.0
 # A pack stands so far inside of the wall that it is prepared at.
 WALL_K = 2.0
 SMALL_SHARE = 0.1
+# Courses of currents have so many points at most; those that are not used never come.
+COURSE_MOST, NEVER_S = 128, 1e9
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,8 @@ class Prepared:
         self.asked_a = point.amperes(system)
         temperature_c = point.temperature_c(system)
         start = Start(soc=point.soc, soc_spread=0.002, temperature_c=temperature_c, temperature_spread_k=0.1)
-        profile = np.zeros((2, 2))
-        profile[0, 1] = 1e9
+        profile = np.zeros((2, COURSE_MOST))
+        profile[0, 1:] = NEVER_S
         self.bench = Bench(system, parameters, start, seed, temperature_c, profile)
         self._reach()
         self._kept = self.bench.keep()
@@ -113,7 +115,7 @@ class Prepared:
         if point.state == STATE_CONNECTED:
             bench.run(AFTER_CONNECTING_S)
             at_s = bench.time_s
-            bench.plant.profile[:] = [[at_s, 1e9], [self.asked_a, 0.0]]
+            bench.plant.profile[:, 0] = at_s, self.asked_a
             bench.plant.state[STATE.profile_next] = 0
         if point.state != STATE_PRECHARGE:
             sensors = self.system.sensors

@@ -16,7 +16,7 @@ from ionward.image.summary import applies
 from ionward.proving.prove.campaign import Campaign, run_campaign
 from ionward.proving.prove.cases import Case, CaseRunner, Skipped, Task, tasks
 from ionward.proving.prove.false_trips import Drive, drives, run_drive
-from ionward.proving.prove.guard_cases import BREAKS, GuardCase, applies_to, as_case, run_guard_case
+from ionward.proving.prove.guard_cases import BREAKS, GuardCase, as_case, run_guard_case, why_not
 from ionward.proving.prove.points import BY_NAME as POINTS_BY_NAME
 from ionward.proving.prove.workers import each, worker_count
 
@@ -123,7 +123,7 @@ def prove_guard(
     todo = [
         k
         for k, broken in enumerate(BREAKS)
-        if applies_to(system, broken) and fault in (None, broken.fault) and point in (None, broken.point)
+        if not why_not(system, broken) and fault in (None, broken.fault) and point in (None, broken.point)
     ]
 
     def job(number: int) -> GuardCase:
@@ -180,6 +180,7 @@ def prove(system: System, parameters: Any, report: Report, wanted: Wanted) -> Pr
     proof = Proof(system, cases, skipped)
     guard_cases = prove_guard(system, parameters, report, wanted.fault, wanted.point, wanted.workers)
     proof.cases += [as_case(case) for case in guard_cases if case.fault]
+    proof.skipped += [Skipped(b.fault, b.point, why) for b in BREAKS if b.fault and (why := why_not(system, b))]
     proof.guard_cases = [case for case in guard_cases if not case.fault]
     if wanted.everything:
         proof.drives = prove_silence(system, report, wanted.workers)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ionward._compile import njit
+from ionward.image.inputs import CHANNEL
 from ionward.image.parameters import SENSORP, Parameters
 from ionward.twin.plant import Plant
 from ionward.twin.rows import CELLS, KON, MAIN_NEGATIVE, MAIN_POSITIVE, OUT, PRECHARGE, STATE
@@ -29,9 +30,16 @@ QUANTITIES = (
     "contact open with coil",
     "failed precharge tries",
     "channel",
+    "difference within the pack",
+    "charge current beyond the limit",
+    "discharge current beyond the limit",
+    "pack voltage against the cells",
+    "load side against the pack",
+    "time",
 )
 (NOW, CELL_V, CELL_MAX_V, CELL_MIN_V, CELL_SPREAD_V, SENSOR_C, MODULE_SPREAD_K, CURRENT_A, BUS_SHARE, BUS_APART,
- NOT_OPENED, NOT_CLOSED, PRECHARGE_TRIES, CHANNEL_TRUTH) = range(len(QUANTITIES))  # fmt: skip
+ NOT_OPENED, NOT_CLOSED, PRECHARGE_TRIES, CHANNEL_TRUTH, PACK_SPREAD_K, CHARGE_EXCESS,
+ DISCHARGE_EXCESS, FUSE_FALLEN, TAP_APART, TIME_S) = range(len(QUANTITIES))  # fmt: skip
 
 
 @njit
@@ -98,4 +106,24 @@ def quantity(kind: int, index: int, plant: Plant, parameters: Parameters, scalar
         return float(scalars["precharge_tries"])
     if kind == CHANNEL_TRUTH:
         return float(plant.channel_truth[index])
+    if kind == TIME_S:
+        return float(state[STATE.time_s])
+    if kind == PACK_SPREAD_K:
+        return spread(plant.temperature_truth)
+    return path_quantity(kind, index, plant, parameters, scalars)
+
+
+@njit
+def path_quantity(kind: int, index: int, plant: Plant, parameters: Parameters, scalars: Any) -> float:
+    """Quantities of the path from the cells to the load: shares."""
+    state, p = plant.state, parameters.scalars[0]
+    if kind == CHARGE_EXCESS:
+        return float((state[STATE.current_a] - scalars["charge_limit_pulse_a"]) / p["charge_current_pulse_a"])
+    if kind == DISCHARGE_EXCESS:
+        return float((-state[STATE.current_a] - scalars["discharge_limit_pulse_a"]) / p["discharge_current_pulse_a"])
+    if kind == FUSE_FALLEN:
+        return float(1.0 - state[STATE.pack_voltage_v] / state[STATE.emf_v])
+    if kind == TAP_APART:
+        tap_v = plant.channel_truth[CHANNEL.positive_tap_v + index]
+        return float(abs(tap_v / max(state[STATE.pack_voltage_v], 1e-9) - 1.0))
     return np.nan

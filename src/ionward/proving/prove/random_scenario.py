@@ -12,7 +12,7 @@ from ionward.battery.system import System
 from ionward.image.build import CHANNEL_SENSORS, system_size
 from ionward.image.inputs import CHANNEL
 from ionward.twin.build import Start
-from ionward.twin.faults import CHANNEL_PLACES, FAULT_CATALOGUE, NAMED_PLACES, PlantFault
+from ionward.twin.fault_catalogue import CHANNEL_PLACES, FAULT_CATALOGUE, NAMED_PLACES, PlantFault
 
 SHORTEST_S, LONGEST_S = 40.0, 160.0
 FAULTS_MOST = 4
@@ -174,12 +174,18 @@ _OF_CURRENT: dict[str, Callable[[Any, System], float]] = {
     "cell_high_resistance": lambda r, _: _log(r, 1.0, 50.0),
     "high_resistance_joint": lambda r, _: _log(r, 1e-4, 0.05),
     "thermal_runaway": lambda r, s: _log(r, 100.0, 1e4) * s.topology.cells_in_parallel / 46.0,
+    "sense_wire_open": lambda r, _: float(r.uniform(0.01, 1.0)),
+    "contactor_chatters": lambda r, _: _log(r, 0.02, 2.0),
     "contactor_slow": lambda r, _: _log(r, 0.005, 2.0),
-    "contactor_hot": lambda r, _: _log(r, 1.0, 300.0),
-    "connector_hot": lambda r, _: _log(r, 1.0, 300.0),
-    "board_hot": lambda r, _: _log(r, 0.1, 100.0),
     "afe_crc": lambda r, _: float(r.uniform(0.0, 1.0)),
     "afe_sequence": lambda r, _: float(r.uniform(0.0, 1.0)),
+    "contactor_hot": lambda r, _: _log(r, 1.0, 1000.0),
+    "connector_hot": lambda r, _: _log(r, 1.0, 1000.0),
+    "board_hot": lambda r, _: _log(r, 1.0, 100.0),
+    "precharge_resistor_low": lambda r, s: float(r.uniform(0.01, 1.0) * s.precharge.resistance_ohm),
+    "dc_link_missing": lambda r, _: float(r.uniform(0.0, 1.0)),
+    "foreign_source": lambda r, s: float(s.series * s.limits.cell_voltage_max_v * r.uniform(0.2, 1.5)),
+    "insulation_creeps": lambda r, _: _log(r, 1.0, 300.0),
     "contact_burns": lambda r, s: _log(r, 1e-3, 1.0) * s.series * 4.0 / 400.0,
     "feedback_stuck": lambda r, _: float(r.integers(2)),
     "bus_short": lambda r, s: _log(r, 1e-3, 1.0) * s.series / 96.0,
