@@ -26,22 +26,15 @@ GOLDEN = 0x9E3779B97F4A7C15  # 2**64 divided by the golden ratio, odd: its multi
 Keys = npt.NDArray[np.uint64]
 
 
-def mix(challenge: int, flow: int, tick: int) -> int:
-    """One number out of three: 0 to 2**62 - 1. The low 62 bits of the first and last and 31 of the second count."""
-    a, b = START_A, START_B
-    for word in (challenge & WORD, (challenge >> 31) & WORD, flow & WORD, tick & WORD, (tick >> 31) & WORD, 0):
-        a = ((a ^ word) * FACTOR_A + b) & WORD
-        b = ((b ^ (a >> 13)) * FACTOR_B + word) & WORD
-        a = a ^ (b >> 11)
-    return (a << 31) | b
-
-
 def answer_to(challenge: int, flow: int, tick: int, table_sum: int, sample_sum: int, wish: int) -> int:
-    """The answer to a challenge: 0 to 2**62 - 1. Of sums and wish, the low 62 and 31 bits count."""
+    """The answer to a challenge: 0 to 2**62 - 1.
+
+    Of challenge, tick and sample sum the low 62 bits count, of the rest the low 31. Parts are laid over each other
+    before they are mixed: one that changes alone always gives another answer.
+    """
     a, b = START_A, START_B
-    for word in (challenge & WORD, (challenge >> 31) & WORD, flow & WORD, tick & WORD, (tick >> 31) & WORD,
-                 table_sum & WORD, (table_sum >> 31) & WORD, sample_sum & WORD, (sample_sum >> 31) & WORD,
-                 wish & WORD, 0):  # fmt: skip
+    for word in ((challenge ^ sample_sum) & WORD, ((challenge ^ sample_sum) >> 31) & WORD, (tick ^ wish) & WORD,
+                 (flow ^ table_sum ^ (tick >> 31)) & WORD, 0):  # fmt: skip
         a = ((a ^ word) * FACTOR_A + b) & WORD
         b = ((b ^ (a >> 13)) * FACTOR_B + word) & WORD
         a = a ^ (b >> 11)

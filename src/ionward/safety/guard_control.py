@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
+import random
 from collections import deque
 from typing import Any
 
-from ionward.image.challenge import answer_to, mix, wish_word
+from ionward.image.challenge import answer_to, wish_word
 from ionward.image.exchange import (
     FLOW_FACTOR,
     FLOW_MASK,
@@ -36,6 +37,7 @@ from ionward.safety.guard_words import (
 
 ALWAYS_RUN = 5  # stages of every tick: all but balance and cool
 BALANCE, COOL = FLOW_STAGES.index("balance"), FLOW_STAGES.index("cool")
+CHALLENGE_BITS = 62
 # A single wrong sample of bus or pack voltage decides nothing.
 APART_SAMPLES = 2
 
@@ -63,13 +65,12 @@ class Heartbeat:
     """
 
     def __init__(self, limits: GuardLimits, seed: int, inputs: Inputs, table_sums: tuple[int, ...]) -> None:
-        self._limits, self._seed = limits, seed
+        self._limits, self._random = limits, random.Random(seed)
         self._inputs, self._table_sums = inputs, table_sums
         self._slices, self._slice = max(len(table_sums), 1), 0
         self._changed: set[int] = set()  # slices whose checksum was wrong when last told
         self._wrong_input: float | None = None
         self._flows = admissible_flows()
-        self._made = 0
         self._open: deque[tuple[int, float]] = deque()  # challenges that may still be answered, oldest first
         self._count, self._tick = 0, -1
         self._answered_s = -math.inf
@@ -80,9 +81,8 @@ class Heartbeat:
 
     def new_challenge(self, now_s: float) -> int:
         """The challenge of this cycle. Those older than the deadline can no longer be answered."""
-        challenge = mix(self._seed, 0, self._made)
+        challenge = self._random.getrandbits(CHALLENGE_BITS)
         challenge += self._slice - challenge % self._slices
-        self._made += 1
         self._open.append((challenge, now_s))
         while self._open and not now_s - self._open[0][1] <= self._limits.answer_deadline_s:
             self._open.popleft()

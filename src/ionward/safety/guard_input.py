@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections import deque
 
+import numpy as np
+
 from ionward.image.challenge import Keys, sample_keys
 from ionward.image.guard_table import GuardLimits
 from ionward.image.inputs import Raw
@@ -27,15 +29,24 @@ class SampleSum:
         """Sum of words times keys, over channels, cells and temperatures in this order. Wraps on purpose."""
         if raw is not self._raw:
             self._look_at(raw)
-        total = sum(int(words.dot(keys)) for words, keys in self._parts) & SUM_BITS
+        total = 0
+        for words, keys in self._parts:
+            total += int(words.dot(keys))
+        total &= SUM_BITS
         return total - 2 * (total & SIGN)
 
     def _look_at(self, raw: Raw) -> None:
-        """Keep views of the words: whoever calls hands over the same arrays in every cycle."""
-        blocks = [block.reshape(-1) for block in (raw.channels, raw.cells, raw.temperatures)]
+        """Keep views of the words: whoever calls hands over the same arrays in every cycle.
+
+        Where they stand behind each other in memory, as in a block, one view does for all.
+        """
+        blocks = [block.reshape(-1).view(np.uint64) for block in (raw.channels, raw.cells, raw.temperatures)]
         keys, at, parts = sample_keys(sum(block.size for block in blocks)), 0, []
+        begin = [block.ctypes.data for block in blocks]
+        if all(begin[k] + blocks[k].nbytes == begin[k + 1] for k in range(len(blocks) - 1)):
+            blocks = [np.lib.stride_tricks.as_strided(blocks[0], shape=keys.shape, writeable=False)]
         for block in blocks:
-            parts.append((block.view(keys.dtype), keys[at : at + block.size]))
+            parts.append((block, keys[at : at + block.size]))
             at += block.size
         self._raw, self._parts = raw, parts
 

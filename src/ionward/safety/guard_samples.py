@@ -1,6 +1,6 @@
 """The guard's look at the raw samples: can they be read, and are they within the absolute limits.
 
-All measurements stand in one row of items: cells, temperature sensors, then five channels. Each look is a few
+All measurements stand in one row of items: cells, temperature sensors, then all channels. Each look is a few
 operations over that row, whatever the size of the pack.
 
 A limit is decided by new samples: one whose time is later than the last one's. A NaN is neither within a limit nor
@@ -16,13 +16,10 @@ import numpy.typing as npt
 
 from ionward.image.exchange import GUARD_BLIND, GUARD_CURRENT, GUARD_TEMPERATURE, GUARD_VOLTAGE
 from ionward.image.guard_table import GuardLimits, Watch
-from ionward.image.inputs import CHANNEL, RAW, Array, Raw
+from ionward.image.inputs import CHANNEL, CHANNELS, RAW, Array, Raw
 from ionward.safety.guard_words import Finding
 
-CHANNELS_READ = (
-    CHANNEL.current_a, CHANNEL.current_redundant_a, CHANNEL.pack_voltage_v, CHANNEL.bus_voltage_v, CHANNEL.crash,
-)  # fmt: skip
-CURRENT, CURRENT_REDUNDANT, PACK, BUS, CRASH = range(len(CHANNELS_READ))
+NOT_READ = Watch(False, -math.inf, math.inf, -math.inf, math.inf, 0.0, 1, 0.0, math.inf)
 # A delay is over when this much is missing: times are sums of cycles.
 TIME_SLACK_S = 1e-9
 CRASHED = 0.5  # a yes-no signal above this says yes
@@ -33,7 +30,7 @@ Flags = npt.NDArray[np.bool_]
 class SampleWatch:
     """Reads raw samples each cycle with `look`, and answers questions about them.
 
-    Arrays are `[item]`: cells, temperature sensors, the channels of `CHANNELS_READ`.
+    Arrays are `[item]`: cells, temperature sensors, channels. Most channels are not read.
     """
 
     def __init__(self, limits: GuardLimits) -> None:
@@ -41,19 +38,22 @@ class SampleWatch:
         self._cells = slice(0, limits.cells)
         self._sensors = slice(limits.cells, limits.cells + limits.sensors)
         self._first_channel = limits.cells + limits.sensors
-        channels = (limits.current, limits.current_redundant, limits.pack_voltage, limits.bus_voltage, limits.crash)
+        channels = [NOT_READ] * CHANNELS
+        channels[CHANNEL.current_a], channels[CHANNEL.current_redundant_a] = limits.current, limits.current_redundant
+        channels[CHANNEL.pack_voltage_v], channels[CHANNEL.bus_voltage_v] = limits.pack_voltage, limits.bus_voltage
+        channels[CHANNEL.crash] = limits.crash
         rows = [limits.cell_voltage] * limits.cells + [limits.temperature] * limits.sensors + [*channels]
         self._range_low, self._range_high = _column(rows, "range_low"), _column(rows, "range_high")
         self._low, self._high = _column(rows, "low"), _column(rows, "high")
         self._age_max_s, self._delay_s = _column(rows, "age_max_s"), _column(rows, "delay_s") - TIME_SLACK_S
         self._needed, self._blind_after_s = _column(rows, "samples"), _column(rows, "blind_after_s")
-        self._currents = [self._first_channel + k for k in (CURRENT, CURRENT_REDUNDANT) if channels[k].fitted]
+        both = (CHANNEL.current_a, CHANNEL.current_redundant_a)
+        self._currents = [self._first_channel + k for k in both if channels[k].fitted]
         # What calls for the pyrofuse: its item, and new samples in a row so far.
         self._calls = dict.fromkeys(self._currents, 0) if limits.has_pyrofuse else {}
         if limits.has_pyrofuse and limits.pyrofuse_on_crash:
-            self._calls[self._first_channel + CRASH] = 0
+            self._calls[self._first_channel + CHANNEL.crash] = 0
         self._module_sensors = limits.module_sensors if limits.temperature.fitted else None
-        self._channels_read = np.array(CHANNELS_READ)
 
         items = len(rows)
         self._samples = np.full((2, items), np.nan)
@@ -88,7 +88,7 @@ class SampleWatch:
         samples = self._samples
         samples[:, self._cells] = raw.cells
         samples[:, self._sensors] = raw.temperatures
-        samples[:, self._first_channel :] = raw.channels[:, self._channels_read]
+        samples[:, self._first_channel :] = raw.channels
 
     def _find_new(self) -> None:
         """New is what was taken later than the last one, and not in the future. A NaN time is not new."""
@@ -118,9 +118,9 @@ class SampleWatch:
         np.greater(value, self._high, out=beyond)
         np.less(value, self._low, out=flags)
         np.logical_or(beyond, flags, out=beyond)
-        np.logical_and(beyond, self._measured, out=beyond)
         if not (self._counting or beyond.any()):
             return
+        np.logical_and(beyond, self._measured, out=beyond)
         counted, within = self._new & beyond, self._new & self._measured & ~beyond
         self._since_s[counted & (self._count == 0.0)] = self.now_s
         self._count[within] = 0.0
@@ -130,9 +130,9 @@ class SampleWatch:
     def _count_calls(self) -> None:
         """Count new samples in a row that call for the pyrofuse. Firing cannot be undone: a NaN ends the row here."""
         for item in self._calls:
-            if self._new[item]:
-                value = float(self._samples[RAW.value, item])
-                calls = value > CRASHED if item == self._first_channel + CRASH else self._unbreakable(value)
+            if self._new.item(item):
+                value = self._samples.item(RAW.value, item)
+                calls = self._unbreakable(value) if item in self._currents else value > CRASHED
                 self._calls[item] = self._calls[item] + 1 if calls else 0
 
     def _unbreakable(self, current_a: float) -> bool:
@@ -143,13 +143,13 @@ class SampleWatch:
 
     def calls_for_pyrofuse(self) -> bool:
         """A current above what contactors may break, or a crash, in enough new samples in a row, and readable now."""
-        return any(
-            count >= self._limits.pyrofuse_samples and bool(self._readable[item]) for item, count in self._calls.items()
-        )
+        needed = self._limits.pyrofuse_samples
+        calling = [item for item, count in self._calls.items() if count >= needed]
+        return bool(calling) and any(self._readable[item] for item in calling)
 
     def crashed(self) -> bool:
         """The crash signal says so now, in a pack whose pyrofuse fires on it."""
-        return self._calls.get(self._first_channel + CRASH, 0) > 0
+        return self._calls.get(self._first_channel + CHANNEL.crash, 0) > 0
 
     def beyond_limit(self) -> Finding | None:
         """A measurement that has been beyond its absolute limit for enough new samples and long enough.
@@ -193,7 +193,7 @@ class SampleWatch:
             if modules.any():
                 return Finding(GUARD_BLIND, int(self._module_sensors[modules.argmax()]))
         if self._currents and missing[self._currents].all():
-            return Finding(GUARD_BLIND, CHANNELS_READ[self._currents[0] - self._first_channel])
+            return Finding(GUARD_BLIND, self._currents[0] - self._first_channel)
         return None
 
     def _named(self, over: Flags) -> Finding:
@@ -203,19 +203,19 @@ class SampleWatch:
             return Finding(GUARD_VOLTAGE, item, value)
         if item < self._first_channel:
             return Finding(GUARD_TEMPERATURE, item - self._limits.cells, value)
-        return Finding(GUARD_CURRENT, CHANNELS_READ[item - self._first_channel], value)
+        return Finding(GUARD_CURRENT, item - self._first_channel, value)
 
     def largest_current_a(self) -> float:
         """The largest readable current of either sensor and direction; NaN when none can be read."""
         largest = math.nan
         for item in self._currents:
-            if self._readable[item] and not abs(self._held[item]) <= largest:
-                largest = abs(float(self._held[item]))
+            if self._readable.item(item) and not abs(self._held.item(item)) <= largest:
+                largest = abs(self._held.item(item))
         return largest
 
     def pack_voltage_v(self) -> float:
         """Pack voltage as read a short while ago; the sum of the cells stands in for it. NaN unknown."""
-        measured_v = self._recent(PACK)
+        measured_v = self._recent(CHANNEL.pack_voltage_v)
         if measured_v == measured_v:
             return measured_v
         oldest_s = float(self._readable_s[self._cells].min())
@@ -224,16 +224,16 @@ class SampleWatch:
 
     def bus_voltage_v(self) -> float:
         """Bus voltage as read a short while ago; NaN unknown."""
-        return self._recent(BUS)
+        return self._recent(CHANNEL.bus_voltage_v)
 
     def bus_is_new(self) -> bool:
         """A new sample of the bus voltage came in this cycle."""
-        return bool(self._new[self._first_channel + BUS])
+        return self._new.item(self._first_channel + CHANNEL.bus_voltage_v)
 
     def _recent(self, channel: int) -> float:
         item = self._first_channel + channel
-        recent = self.now_s - self._readable_s[item] <= self._limits.bus_memory_s
-        return float(self._held[item]) if recent else math.nan
+        recent = self.now_s - self._readable_s.item(item) <= self._limits.bus_memory_s
+        return self._held.item(item) if recent else math.nan
 
 
 def _column(rows: list[Watch], name: str) -> Array:
