@@ -87,14 +87,14 @@ def test_json_has_what_others_rely_on_and_is_the_same_for_the_same_seed(
 
 
 def test_a_pack_that_cannot_hold_a_budget_ends_with_one_and_says_which_and_why(pack: Path) -> None:
-    pack.write_text(PACK + "\n[faults.hvil_open]\nfault = { delay_s = 0.7 }\n", "utf-8")
+    pack.write_text(PACK + "\n[faults.hvil_open]\nftti_s = 0.005\n", "utf-8")
     values = as_json(str(pack), "--fault", "hvil_open", exit_code=1)
     assert values["ok"] is False
     assert {c["fault"] for c in values["cases"] if not c["ok"]} == {"hvil_open"}
     result = ionward(str(pack), "--fault", "hvil_open", "--workers", "1")
     assert result.exit_code == 1
     assert "Interlock loop open" in result.output
-    assert "its samples and delays take 710 ms" in " ".join(result.output.split())
+    assert "its samples and delays take" in " ".join(result.output.split())
     assert "not proven" in result.output
 
 

@@ -160,7 +160,7 @@ _PATH = (
         meaning="Before anything was connected, the bus rose with the negative contactor alone: the positive or the "
         "precharge contactor is welded.",
         action="Treat the bus as live. Have the positive and the precharge contactor replaced.",
-        dtc=0x1A7600, requirement="SR-065", ftti_s=1, only_when=("has_contactors", "bus_voltage_v"),
+        dtc=0x1A7600, requirement="SR-065", ftti_s=1, only_when=("has_contactors", "bus_voltage_v"), latching=False,
         fault=Level(0.5, 0.5, 1, 0.0),
     ),
 )  # fmt: skip

@@ -157,7 +157,8 @@ class CaseRunner:
         _run(bench, obs, trace, injection.wait_s if standing.kind != NOW else 0.0, over_s)
         _fill(case, obs, bench)
         case.ok, case.reason = verdict(case, obs, decision_time_s(level, sample_period_s(fault, self.system)))
-        if not case.ok and injection.while_closed and opened_by_another(case, obs):
+        answered = injection.while_closed or case.also in injection.answered_by
+        if not case.ok and answered and opened_by_another(case, obs):
             case.ok, case.reason = True, f"{case.also} opened first, which ended it"
         return case
 

@@ -126,6 +126,10 @@ def _cell_shorts(g: Ground, cell: int) -> Standing:
     return Standing(q.CELL_V, cell, g.level.set - g.sensor("cell_voltage").tolerance, above=False)
 
 
+# Two neighbours that are read too high and too low, or beyond what their monitor can give.
+TORN_CELLS = ("cell_overvoltage", "cell_undervoltage", "cell_voltage_spread", "cell_voltage_lost", "deep_discharge")
+
+
 def _wire_breaks(g: Ground, cell: int) -> Standing:
     g.inject("sense_wire_open", cell)
     return Standing()
@@ -200,8 +204,10 @@ CELL_INJECTIONS: tuple[Injection, ...] = (
               opens=False),
     Injection("deep_discharge", "the cell's charge is lowered until its voltage is beyond", _cell_beyond, ALL, cells),
     Injection("deep_discharge", "the cell is shorted inside", _cell_shorts, ROOM, cells),
-    Injection("sense_wire_open", "the sense wire between two cells breaks", _wire_breaks, ALL, wires),
-    Injection("sense_wire_open", "the sense wire between two cells corrodes", _wire_corrodes, ROOM, wires),
+    Injection("sense_wire_open", "the sense wire between two cells breaks", _wire_breaks, ALL, wires,
+              answered_by=TORN_CELLS),
+    Injection("sense_wire_open", "the sense wire between two cells corrodes", _wire_corrodes, ROOM, wires,
+              answered_by=TORN_CELLS),
     Injection("cell_readings_disagree", "the main converter of the cell's monitor has an offset", _one_converter_off,
               ALL, cells_both_signs),
     Injection("cell_reading_frozen", "the cell is read with the same value again and again", _cell_freezes, ROOM,

@@ -45,6 +45,8 @@ class Injection:
     levels: tuple[str, ...] = ()
     opens: bool | None = None
     wait_s: float = 5.0
+    # Faults that answer it as well where they open first, because it shows in what they watch.
+    answered_by: tuple[str, ...] = ()
     budget_s: float | None = None
     by_current: bool = False
 
