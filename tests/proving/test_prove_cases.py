@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from helpers.proving import quick_parameters, quick_system, silent
+from helpers.proving import NOT_YET, quick_parameters, quick_system, silent
 from ionward.errors import UserError
 from ionward.image.build import build_parameters
 from ionward.image.faults import BY_ID, FAULT_ID, FAULTS
@@ -25,9 +25,6 @@ from ionward.proving.prove.stand import arrays_of
 from ionward.twin.rows import STATE
 
 SYSTEM = quick_system()
-# Shortcomings of the kernel that a proof shows: a sense wire that breaks wholly drives the reading above it to the end
-# of the sensor's range, so that the two readings are no longer alike; cell overvoltage is told instead.
-NOT_YET = {"the sense wire between two cells breaks"}
 
 
 def run(system: Any, parameters: Any, fault: str, point: str, level: str = "fault") -> list[Case]:
@@ -39,7 +36,7 @@ def run(system: Any, parameters: Any, fault: str, point: str, level: str = "faul
 
 def test_every_fault_of_the_catalogue_is_injected_in_some_way() -> None:
     injected = {injection.fault for injection in INJECTIONS} | set(catalogued())
-    assert {fault.id for fault in FAULTS} - injected == set(), "give each of them a row in proving/prove/injections.py"
+    assert {fault.id for fault in FAULTS} - injected == set(), "give each a row in proving/prove/injections_*.py"
 
 
 def test_no_injection_names_a_fault_or_an_operating_point_that_does_not_exist() -> None:

@@ -22,6 +22,7 @@ from ionward.proving.prove.points import BY_NAME as POINT_BY_NAME
 from ionward.proving.prove.points import NotReachedError, Prepared
 from ionward.proving.prove.quantities import NOW, path_closed
 from ionward.proving.prove.ways import OPENING_LEVELS, Injection
+from ionward.twin.rows import STATE
 
 Array = npt.NDArray[np.float64]
 
@@ -61,6 +62,7 @@ class Case:
     ok: bool = False
     reason: str = ""
     also: str = ""
+    fuse_acted: bool = field(default=False, repr=False)
     task: Task | None = field(default=None, repr=False)
     stands_s: float | None = field(default=None, repr=False)
     threshold: float | None = field(default=None, repr=False)
@@ -74,7 +76,7 @@ class Case:
     def as_json(self) -> dict[str, Any]:
         """As `ionward prove --json` shows it."""
         values = asdict(self)
-        for name in ("task", "stands_s", "threshold"):
+        for name in ("task", "stands_s", "threshold", "fuse_acted"):
             del values[name]
         return values | {"margin_ms": self.margin_ms}
 
@@ -156,6 +158,7 @@ class CaseRunner:
         over_s += decision_time_s(level, sample_period_s(fault, self.system))
         _run(bench, obs, trace, injection.wait_s if standing.kind != NOW else 0.0, over_s)
         _fill(case, obs, bench)
+        case.fuse_acted = bool(bench.plant.state[STATE.fuse_blown] > 0.0)
         case.ok, case.reason = verdict(case, obs, decision_time_s(level, sample_period_s(fault, self.system)))
         answered = injection.while_closed or case.also in injection.answered_by
         if not case.ok and answered and opened_by_another(case, obs):
@@ -242,7 +245,8 @@ def _late(case: Case, decision_s: float) -> str:
     parts = f"told after {detected:g} ms"
     if case.reacted_ms is not None and case.opened_ms is not None:
         parts += f", opening commanded after {case.reacted_ms:g} ms, open after {case.opened_ms:g} ms"
-    return f"{parts} of {case.budget_ms:g} ms"
+    left = "; more than the contactors may break, it was left to the fuse" if case.fuse_acted else ""
+    return f"{parts} of {case.budget_ms:g} ms{left}"
 
 
 def alike(cases: list[Case]) -> list[tuple[list[str], Case]]:

@@ -140,6 +140,13 @@ def heat(ground: Ground, cells: Any, kelvin_per_s: float) -> None:
     ground.plant.cells[CELLS.heat_w, cells] = kelvin_per_s * capacity_j_per_k
 
 
+def kept_w(plant: Any, target_c: float) -> float:
+    """What cooling takes away from a cell at a temperature: so much more heat keeps it there."""
+    settings, state = plant.settings, plant.state
+    coldest_c = min(state[STATE.ambient_c], state[STATE.coolant_inlet_c])
+    return float((settings[SET.ambient_w_per_k] + settings[SET.coolant_w_per_k]) * (target_c - coldest_c))
+
+
 def first_middle_last(count: int, word: str) -> list[tuple[str, int]]:
     """Places out of many alike."""
     return [(f"{word} {k}", k) for k in sorted({0, count // 2, count - 1}) if 0 <= k < count]

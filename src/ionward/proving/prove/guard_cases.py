@@ -16,7 +16,7 @@ from ionward.image.faults import BY_ID, FAULT_ID
 from ionward.image.parameters import LEVELP
 from ionward.image.signals import FAULT, LEVELS, STATE_CONNECTED, STATES
 from ionward.proving.prove.cases import SEED, Case
-from ionward.proving.prove.ground import Ground, drive_cell_voltage
+from ionward.proving.prove.ground import Ground, drive_cell_voltage, kept_w
 from ionward.proving.prove.guard_hits import HITS, highest_level, without_precharge
 from ionward.proving.prove.guarded import Break, GuardedLoop
 from ionward.proving.prove.points import BY_NAME as POINTS
@@ -24,7 +24,7 @@ from ionward.proving.prove.quantities import path_closed
 from ionward.proving.prove.stand import Bench
 from ionward.proving.prove.ways import OPENING_LEVELS
 from ionward.twin.build import Start
-from ionward.twin.rows import CELLS, KON, PRECHARGE
+from ionward.twin.rows import CELLS, KON, PRECHARGE, SET
 
 BEGIN_S = 0.5
 CONNECT_MAX_S = 30.0
@@ -87,9 +87,12 @@ def _empty(loop: GuardedLoop) -> None:
 
 def _overheat(loop: GuardedLoop) -> None:
     target_c = loop.guard.limits.temperature.high + 3 * loop.system.sensors.temperature.tolerance
-    cells = loop.bench.plant.cells
-    first = cells[CELLS.module] == 0
-    cells[np.ix_([CELLS.core_c, CELLS.surface_c], np.flatnonzero(first))] = target_c
+    plant = loop.bench.plant
+    first = np.flatnonzero(plant.cells[CELLS.module] == 0)
+    lost_w = kept_w(plant, target_c)
+    plant.cells[CELLS.heat_w, first] = lost_w
+    plant.cells[CELLS.surface_c, first] = target_c
+    plant.cells[CELLS.core_c, first] = target_c + lost_w / plant.settings[SET.core_surface_w_per_k]
 
 
 def _overcurrent(loop: GuardedLoop) -> None:

@@ -165,7 +165,8 @@ def _ask_beyond(g: Ground, direction: float, asked_a: float) -> Standing:
 
 
 BOTH_SIGNS = (("reads charging", 1.0), ("reads discharging", -1.0))
-DERATED = ("near_full", "near_empty", "hot_charge", "hot_discharge", "cold_charge", "cold_discharge")
+CHARGE_DERATED = ("near_full", "hot_charge", "cold_charge")
+DISCHARGE_DERATED = ("near_empty", "hot_discharge", "cold_discharge")
 
 CURRENT_INJECTIONS: tuple[Injection, ...] = (
     Injection("charge_overcurrent", "the charger ignores limits", _too_much_current(1.0), ("rest", "charge",
@@ -195,9 +196,9 @@ CURRENT_INJECTIONS: tuple[Injection, ...] = (
     Injection("fuse_busbar_i2t", "pulses follow each other too closely", _pulses_too_close, ("rest",),
               levels=("warning", "fault"), wait_s=600.0),
     Injection("charge_limit_ignored", "the charger gives more than the published limit", _more_than_allowed(1.0),
-              DERATED),
+              CHARGE_DERATED),
     Injection("discharge_limit_ignored", "the load takes more than the published limit", _more_than_allowed(-1.0),
-              DERATED),
+              DISCHARGE_DERATED),
     Injection("charge_limit_ignored", "limits are lowered, and the charger goes on at its pulse rating",
               _more_than_derated(1.0), ("rest", "charge"), levels=("warning", "fault"), wait_s=30.0),
     Injection("discharge_limit_ignored", "limits are lowered, and the load goes on at its pulse rating",

@@ -10,7 +10,7 @@ import numpy as np
 from ionward.battery.system import System
 from ionward.image.inputs import CHANNEL
 from ionward.proving.prove import quantities as q
-from ionward.proving.prove.ground import HEATING_K_PER_S, CannotStandError, Ground, Standing, heat
+from ionward.proving.prove.ground import HEATING_K_PER_S, CannotStandError, Ground, Standing, heat, kept_w
 from ionward.proving.prove.points import ALL, CONNECTED
 from ionward.proving.prove.ways import LOADED, ROOM, Injection, fitted, modules, of, one_of, plain, sensors
 from ionward.safety.rules_points import DEMAND_LEAST
@@ -43,13 +43,11 @@ def _module_creeps_under_load(g: Ground, sensor: int) -> Standing:
 def _module_jumps(g: Ground, sensor: int) -> Standing:
     """As if something burnt beside it: hot through and through, and heated for more than what cooling takes away."""
     stands, target = g.beyond(g.sensor("temperature").tolerance)
-    cells, settings, state = g.cells_of_module(g.module_of(sensor)), g.plant.settings, g.plant.state
-    coldest_c = min(state[STATE.ambient_c], state[STATE.coolant_inlet_c])
-    kept_w = (settings[SET.ambient_w_per_k] + settings[SET.coolant_w_per_k]) * (target - coldest_c)
+    cells, lost_w = g.cells_of_module(g.module_of(sensor)), kept_w(g.plant, target)
     heat(g, cells, HEATING_K_PER_S)
-    g.plant.cells[CELLS.heat_w, cells] += kept_w
+    g.plant.cells[CELLS.heat_w, cells] += lost_w
     g.plant.cells[CELLS.surface_c, cells] = target
-    g.plant.cells[CELLS.core_c, cells] = target + kept_w / settings[SET.core_surface_w_per_k]
+    g.plant.cells[CELLS.core_c, cells] = target + lost_w / g.plant.settings[SET.core_surface_w_per_k]
     return Standing(q.SENSOR_C, sensor, stands)
 
 
@@ -80,13 +78,6 @@ def _temperatures_of_module_lost(g: Ground, module: int) -> Standing:
     return Standing()
 
 
-def _kept_w(g: Ground, target_c: float) -> float:
-    """What cooling takes away from a cell at a temperature."""
-    settings, state = g.plant.settings, g.plant.state
-    coldest_c = min(state[STATE.ambient_c], state[STATE.coolant_inlet_c])
-    return float((settings[SET.ambient_w_per_k] + settings[SET.coolant_w_per_k]) * (target_c - coldest_c))
-
-
 def _one_place_hotter(g: Ground, sensor: int) -> Standing:
     """A module, or where there is only one the cells beside a sensor, warms slowly against the rest."""
     if g.system.topology.temperature_sensors < 2:
@@ -96,7 +87,7 @@ def _one_place_hotter(g: Ground, sensor: int) -> Standing:
     if len(cells) == g.system.series:
         cells = np.unique(g.plant.temperature_at[:2, sensor].astype(int))
     heat(g, cells, SLOW_K_PER_S)
-    g.plant.cells[CELLS.heat_w, cells] += _kept_w(g, float(g.plant.temperature_truth.min()) + target)
+    g.plant.cells[CELLS.heat_w, cells] += kept_w(g.plant, float(g.plant.temperature_truth.min()) + target)
     return Standing(q.PACK_SPREAD_K, 0, stands)
 
 
@@ -106,7 +97,7 @@ def _module_rises(g: Ground, sensor: int) -> Standing:
     rate_k_per_s = RISE_FACTOR * g.level.set
     heat(g, cells, rate_k_per_s)
     hottest_c = float(g.plant.cells[CELLS.surface_c, cells].max()) + rate_k_per_s * g.fault.ftti_s
-    g.plant.cells[CELLS.heat_w, cells] += max(_kept_w(g, hottest_c), 0.0)
+    g.plant.cells[CELLS.heat_w, cells] += max(kept_w(g.plant, hottest_c), 0.0)
     lead_k = rate_k_per_s * settings[SET.surface_j_per_k] / settings[SET.core_surface_w_per_k]
     g.plant.cells[CELLS.core_c, cells] = g.plant.cells[CELLS.surface_c, cells] + lead_k
     return Standing()
@@ -188,7 +179,8 @@ def _board_heats(g: Ground, module: int) -> Standing:
 
 def _coolant_hot(g: Ground, _: None) -> Standing:
     stands, target = g.beyond(g.sensor("coolant_inlet").tolerance)
-    g.inject("coolant_hot", None, target)
+    liquid = g.plant.settings[SET.cooling] == COOLING_LIQUID
+    g.inject("coolant_hot" if liquid else "ambient_changes", None, target)
     return Standing(q.CHANNEL_TRUTH, CHANNEL.coolant_inlet_c, stands)
 
 
@@ -249,7 +241,8 @@ HEAT_INJECTIONS: tuple[Injection, ...] = (
     Injection("connector_overtemperature", "the connector is hot at once", _point_is_hot(KON.joint_c, CONNECTORS),
               CONNECTED, fitted("connector_positive", "connector_negative"), ("critical",)),
     Injection("balancing_board_overtemperature", "the board heats up", _board_heats, ROOM, modules, wait_s=600.0),
-    Injection("coolant_overtemperature", "the coolant comes in hot", _coolant_hot, ALL, of("coolant_inlet")),
+    Injection("coolant_overtemperature", "coolant, or the air that cools, comes in hot", _coolant_hot, ALL,
+              of("coolant_inlet")),
     Injection("cooling_lost", "pump and fan stand still", _cooling_stops, ALL),
     Injection("point_temperature_lost", "no more samples", plain("sensor_lost"), ROOM,
               fitted("contactor_positive", "contactor_negative", "connector_positive", "connector_negative",

@@ -33,8 +33,8 @@ CREEPING_S = 100.0
 CHATTER_LEAST_S, CHATTER_SAMPLES = 0.04, 3
 # Of the pack voltage, at which a bus in precharge counts as there (`safety/rules_path.py`).
 BUS_THERE = 0.9
-# What is left of a precharge resistor that is bypassed in part.
-RESISTOR_LEFT = 0.1
+# What is left of a precharge resistor that is bypassed: so little that the bus is there before the current is judged.
+RESISTOR_LEFT = 0.02
 
 
 def _insulation_fails(g: Ground, _: None) -> Standing:
@@ -289,7 +289,7 @@ PATH_INJECTIONS: tuple[Injection, ...] = (
     Injection("insulation_falling", "the insulation to chassis fails slowly", _insulation_creeps, ROOM, wait_s=900.0),
     Injection("precharge_too_fast", "the capacitors of the DC link are missing", _rises_at_once("dc_link_missing"),
               ("standby",), wait_s=20.0),
-    Injection("precharge_too_fast", "the precharge resistor is bypassed in part",
+    Injection("precharge_too_fast", "the precharge resistor is bypassed",
               _rises_at_once("precharge_resistor_low"), ("standby",), wait_s=20.0),
     Injection("bus_not_understood", "a foreign source feeds the bus above the full pack", _foreign_source,
               ("standby",), wait_s=60.0),
