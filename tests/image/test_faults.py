@@ -57,7 +57,8 @@ def test_ladder_is_in_order(fault: Fault) -> None:
 @fault
 def test_a_fault_that_only_tells_or_derates_does_not_latch(fault: Fault) -> None:
     opens = fault.fault is not None or fault.critical is not None
-    assert fault.latching == opens
+    # What the probe found waits for a person in the sequence itself, which holds its state until then.
+    assert fault.latching == (opens and fault.id != "contactor_welded_in_probe")
 
 
 @pytest.mark.verifies("SR-201")
