@@ -272,6 +272,22 @@ def test_a_contactor_that_flickers_is_told_and_one_that_is_switched_is_not() -> 
     assert k.level("contactor_chattering") == LEVEL_NONE
 
 
+@pytest.mark.parametrize("late", ["tick", "sample"])
+def test_a_contact_that_is_seen_late_does_not_chatter(late: str) -> None:
+    k = Kernel()
+    for n in range(6):
+        for name in ("main_positive", "main_negative"):
+            k.s[f"{name}_close"] = n % 2 == 0
+        k.tick()
+        if late == "sample":
+            for _ in range(20):
+                k.tick(sample=False)
+        k.close(closed=n % 2 == 0)
+        k.tick(dt_s=0.01 if late == "sample" else 0.25)
+        k.run(0.1)
+    assert k.level("contactor_chattering") == LEVEL_NONE
+
+
 @pytest.mark.verifies("SR-077")
 def test_insulation_that_falls_is_told_before_it_is_dangerous() -> None:
     k = Kernel()

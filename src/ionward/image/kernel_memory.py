@@ -49,6 +49,7 @@ CONTACT_FIELDS = (
     Signal("commanded", "", "Command of the tick before"),
     Signal("steady_s", "s", "The command has not changed for so long"),
     Signal("feedback", "", "Feedback when read last; -1 never"),
+    Signal("read_steady_s", "s", "For how long its command had been the same when feedback was read last"),
     Signal("changes", "", "Changes of the feedback that no command explains, fading"),
 )
 CONTACT = rows("Contact", CONTACT_FIELDS)

@@ -52,14 +52,19 @@ def chatter_rule(p: Any, image: Image, verdicts: Array, contactors: Array) -> No
         feedback = channels[MEASURED.value, channel]
         if commands[c] != contactors[CONTACT.commanded, c]:
             contactors[CONTACT.commanded, c], contactors[CONTACT.steady_s, c] = commands[c], 0.0
+            contactors[CONTACT.read_steady_s, c] = 0.0
         contactors[CONTACT.steady_s, c] = min(contactors[CONTACT.steady_s, c] + s["dt_s"], CHATTER_S)
         contactors[CONTACT.changes, c] = max(contactors[CONTACT.changes, c] - s["dt_s"] / CHATTER_S, 0.0)
         if feedback != feedback:
             continue
+        # The contact may have moved at any time since feedback was read last. However late this reading comes, a
+        # change is unexpected only if the command had been the same for long enough by then.
         before = contactors[CONTACT.feedback, c]
-        if before >= 0.0 and feedback != before and contactors[CONTACT.steady_s, c] > longest_s:
+        if before >= 0.0 and feedback != before and contactors[CONTACT.read_steady_s, c] > longest_s:
             contactors[CONTACT.changes, c] += 1.0
         contactors[CONTACT.feedback, c] = feedback
+        if channels[MEASURED.new, channel] > 0.0:
+            contactors[CONTACT.read_steady_s, c] = contactors[CONTACT.steady_s, c]
         if not contactors[CONTACT.changes, c] <= worst:
             worst, place = contactors[CONTACT.changes, c], channel
     give(verdicts, FAULT_ID.contactor_chattering, worst, worst, place, p["has_contactors"] > 0, True, True)
