@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 from ionward._cache import cache_folder, cache_key, compiled_sources, jit_disabled
 
-__all__ = ["cache_folder", "cache_key", "compile_inside", "compiled_sources", "inlined", "jit_disabled", "njit",
-           "order_stores"]  # fmt: skip
+__all__ = ["allocating", "cache_folder", "cache_key", "compile_inside", "compiled_sources", "inlined", "jit_disabled",
+           "njit", "order_stores"]  # fmt: skip
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -22,7 +22,7 @@ if jit_disabled:
         """The function as it is."""
         return function
 
-    inlined = njit
+    inlined = allocating = njit
 
     def compile_inside(function: Any, arguments: tuple[Any, ...]) -> None:
         """Nothing is compiled."""
@@ -31,4 +31,4 @@ if jit_disabled:
         """Keep stores and loads before this from moving behind it. The interpreter does so anyway."""
 
 else:
-    from ionward._machine_code import compile_inside, inlined, njit, order_stores
+    from ionward._machine_code import allocating, compile_inside, inlined, njit, order_stores

@@ -20,18 +20,29 @@ def test_a_job_that_fails_is_named_with_its_reason(monkeypatch: pytest.MonkeyPat
     assert trouble.startswith("no such job: ")
 
 
+def test_a_process_that_dies_is_told_and_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warm.sys, "executable", "/bin/false")
+    with warm._Workers() as workers:
+        assert workers.compile("tick") == "tick: exit code 1"
+        monkeypatch.undo()
+        monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
+        assert workers.compile("recordings") == ""
+
+
 def test_every_job_can_be_run() -> None:
     """With the compiler off a job only goes through its motions, which is quick."""
     environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
-    for job in ("simulation", "logs", "recordings"):
-        command = [sys.executable, "-m", "ionward.proving.warm", job]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
+    jobs = ("simulation", "logs", "recordings", "live cycle", "live", "battery", "no such job", "recordings")
+    done = subprocess.run(
+        [sys.executable, "-m", "ionward.proving.warm"],
+        input="\n".join(jobs), env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.split("\n") == [*[warm.DONE] * 6, "KeyError: 'no such job'", warm.DONE, ""]
 
 
 def test_what_is_compiled_is_not_compiled_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(warm, "is_warm", lambda _: True)
-    monkeypatch.setattr(warm, "_compile_apart", lambda job: pytest.fail(f"compiled {job} again"))
+    monkeypatch.setattr(warm._Workers, "compile", lambda _, job: pytest.fail(f"compiled {job} again"))
     assert warm.warm_up() == []
 
 
@@ -48,12 +59,12 @@ def test_a_job_waits_for_those_it_needs_and_for_no_other(monkeypatch: pytest.Mon
     monkeypatch.setattr(warm, "cache_folder", lambda: tmp_path)
     over: list[str] = []
 
-    def compile_apart(job: str) -> str:
+    def compile_apart(_: object, job: str) -> str:
         assert set(warm.JOBS[job]) <= set(over)
         over.append(job)
         return ""
 
-    monkeypatch.setattr(warm, "_compile_apart", compile_apart)
+    monkeypatch.setattr(warm._Workers, "compile", compile_apart)
     monkeypatch.setattr(warm, "jit_disabled", False)
     assert warm.warm_up(command="run") == []
     assert sorted(over) == sorted(warm.jobs_for("run"))

@@ -18,7 +18,7 @@ from collections import namedtuple
 import numpy as np
 import numpy.typing as npt
 
-from ionward._compile import njit
+from ionward._compile import allocating, njit
 from ionward.battery import tables
 from ionward.battery.tables import soc_cell, temperature_cell
 
@@ -105,7 +105,7 @@ def terminal_voltage(parameters: Array, state: Array, current_a: float, instanta
     )
 
 
-@njit
+@allocating
 def simulate(
     table: Array,
     capacity_ah: float,

@@ -135,10 +135,11 @@ def _numbers(table: Any, column: str, path: Path) -> Array:
     import pyarrow as pa
 
     try:
-        values = table.column(column).cast(pa.float64()).to_numpy()
+        numbers = table.column(column).cast(pa.float64()).fill_null(np.nan).combine_chunks()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         raise UserError(f"file '{path}': column {column} holds text; it must hold numbers") from None
-    values = np.array(values, dtype=np.float64)
+    # Not by to_numpy(): where pandas is installed, that loads it, which takes longer than all the rest of a start.
+    values = np.array(np.from_dlpack(numbers))
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
         raise UserError(f"file '{path}': column {column} has no number in row {int(bad[0]) + 1}; fill or cut it out")

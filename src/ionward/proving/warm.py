@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,25 +31,27 @@ cells_per_module = 32
 cells_in_parallel = 40
 """
 
+DONE = "done"
 LOG = "time_s,current_a,voltage_v,temperature_c\n" + "".join(f"{k},-1.0,3.7,25.0\n" for k in range(20))
 CAPTURE = "time_s,current_a,voltage_v\n" + "".join(f"{k / 100:.2f},-1.0,118.4\n" for k in range(50))
 
-# What each job needs to be compiled before, the longest first. Jobs that need nothing of each other run side by side.
-STAGES = ("estimate, limit", "protection", "sequence, balance, cool")
+# What each job needs to be compiled before, what most others wait for first. Jobs that need nothing of each other run
+# side by side.
+STAGES = ("protection", "estimate, limit", "sequence, balance, cool")
 JOBS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(STAGES, ()),
-    "battery": (),
     "tick": STAGES,
-    "recordings": (),
     "live cycle": ("tick",),
-    "live": ("tick", "battery"),
+    "battery": (),
+    "live": (),
+    "recordings": (),
     "simulation": ("tick", "battery", "recordings"),
     "logs": ("tick",),
     "proof": ("simulation",),
 }
 # What a command uses, where it is not everything.
 USED: dict[str, tuple[str, ...]] = {
-    "run": ("live cycle", "live"),
+    "run": ("live cycle", "live", "battery", "recordings"),
     "simulate": ("simulation",),
     "replay": ("simulation",),
     "export": ("simulation",),
@@ -92,13 +95,13 @@ def warm_up(report: Callable[[str], None] = lambda _: None, command: str = "") -
     waiting = [job for job in jobs_for(command) if not _mark(job).exists()]
     running: dict[Future[str], str] = {}
     troubles: list[str] = []
-    workers = max(1, min(len(waiting), os.cpu_count() or 1))
-    with ThreadPoolExecutor(workers) as pool:
+    count = max(1, min(len(waiting), os.cpu_count() or 1))
+    with _Workers() as workers, ThreadPoolExecutor(count) as pool:
         while waiting or running:
             open_jobs = {*waiting, *running.values()}
-            for job in [job for job in waiting if open_jobs.isdisjoint(JOBS[job])][: workers - len(running)]:
+            for job in [job for job in waiting if open_jobs.isdisjoint(JOBS[job])][: count - len(running)]:
                 waiting.remove(job)
-                running[pool.submit(_compile_apart, job)] = job
+                running[pool.submit(workers.compile, job)] = job
             report("; ".join(running.values()))
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 job, trouble = running.pop(future), future.result()
@@ -111,16 +114,42 @@ def warm_up(report: Callable[[str], None] = lambda _: None, command: str = "") -
     return troubles
 
 
-def _compile_apart(job: str) -> str:
-    """Run one job in a process of its own; returns what went wrong, or nothing."""
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "ionward.proving.warm", job], capture_output=True, text=True, check=False
-        )
-    except OSError as error:
-        return f"{job}: {error}"
-    last = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
-    return f"{job}: {last[0]}" if done.returncode else ""
+class _Workers:
+    """Processes that compile one job after the other: what one job had to load, the next need not load again."""
+
+    def __init__(self) -> None:
+        self._idle: list[subprocess.Popen[str]] = []
+
+    def __enter__(self) -> _Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._idle:
+            process.kill()
+            process.communicate()
+
+    def compile(self, job: str) -> str:
+        """Do one job; returns what went wrong, or nothing."""
+        try:
+            process = self._idle.pop() if self._idle else self._start()
+            assert process.stdin is not None
+            assert process.stdout is not None
+            with suppress(BrokenPipeError):  # it has died: its silence tells
+                print(job, file=process.stdin, flush=True)
+            answer = process.stdout.readline().strip()
+        except OSError as error:
+            return f"{job}: {error}"
+        if not answer:
+            return f"{job}: exit code {process.wait()}"
+        self._idle.append(process)
+        return "" if answer == DONE else f"{job}: {answer}"
+
+    @staticmethod
+    def _start() -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "ionward.proving.warm"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        )  # fmt: skip
 
 
 def _stages(names: Sequence[str]) -> None:
@@ -152,17 +181,6 @@ def _simulation(folder: Path) -> Any:
     from ionward.proving.simulation import Simulation
 
     return Simulation(_described(folder), built_in_scenario("ev").shortened(0.05), keep_traces=False)
-
-
-def _battery(folder: Path) -> None:
-    from numba import typeof
-
-    from ionward.twin import plant
-
-    bench = _simulation(folder).bench
-    for function, arguments in ((plant.advance, (bench.plant,)), (plant.measure, (bench.plant, bench.raw))):
-        compiled: Any = function
-        compiled.compile(tuple(typeof(a) for a in arguments))
 
 
 def _recordings(folder: Path) -> None:
@@ -209,29 +227,6 @@ def _logs(folder: Path) -> None:
     MeasuredRun(described, captures).run()
 
 
-def _live_cycle() -> None:
-    """The cycle of control by the types of its arguments, without anything to run it on."""
-    from ionward.runtime.preload import preload_cycle
-
-    preload_cycle()
-
-
-def _live(folder: Path) -> None:
-    """All that control's process compiles but its cycle, on blocks of a live folder as it attaches them."""
-    from dataclasses import replace
-
-    from ionward.proving.live import prepare_twin
-    from ionward.proving.scenario import built_in_scenario
-    from ionward.runtime.control import Control
-    from ionward.runtime.cycle import take_samples
-    from ionward.runtime.live_folder import write_live_folder
-
-    prepared = prepare_twin(_described(folder), built_in_scenario("ev"), repeat=False)
-    write_live_folder(folder, replace(prepared.plan, state_dir=str(folder)), prepared.parameters)
-    control = Control(folder, prepared.plan)
-    take_samples(control.wires.io, control.desk.raw, control.desk.driven_words)
-
-
 def _proof(folder: Path) -> None:
     """The loops of `ionward prove`: one case, and some ticks of a random scenario."""
     from ionward.image.build import build_parameters
@@ -245,35 +240,44 @@ def _proof(folder: Path) -> None:
 
 
 def _job(name: str) -> None:
-    gc.disable()  # compiling makes much and throws little away
-    with tempfile.TemporaryDirectory(prefix="ionward-") as made:
-        folder = Path(made)
-        if name == "tick":
-            from ionward.control.entry import compile_tick
+    from ionward.control import entry
+    from ionward.runtime import preload
 
-            compile_tick()
-        elif name == "recordings":
-            _recordings(folder)
-        elif name == "battery":
-            _battery(folder)
-        elif name == "simulation":
-            _loops(folder)
-        elif name == "logs":
-            _logs(folder)
-        elif name == "live cycle":
-            _live_cycle()
-        elif name == "live":
-            _live(folder)
-        elif name == "proof":
-            _proof(folder)
+    groups: dict[str, tuple[str, ...]] = {
+        "protection": ("validate", "protect"),
+        "estimate, limit": ("estimate", "limit"),
+        "sequence, balance, cool": ("sequence", "balance", "cool"),
+    }
+    by_types: dict[str, Callable[[], object]] = {
+        "tick": lambda: entry.compile_tick(),
+        "live cycle": preload.preload_cycle,
+        "battery": preload.preload_plant,
+        "live": preload.preload_binding,
+    }
+    by_running = {"recordings": _recordings, "simulation": _loops, "logs": _logs, "proof": _proof}
+    if name in by_types:
+        by_types[name]()
+    elif name in by_running:
+        with tempfile.TemporaryDirectory(prefix="ionward-") as made:
+            by_running[name](Path(made))
+    else:
+        _stages(groups[name])
+
+
+def _work() -> None:
+    """Do the jobs that come in, a line each, and answer each with what went wrong, or that it is done."""
+    gc.disable()  # compiling makes much and throws little away
+    answers, sys.stdout = sys.stdout, sys.stderr
+    for line in sys.stdin:
+        try:
+            _job(line.strip())
+        except Exception as error:  # whatever it is, it stops no other job
+            reason = str(error).strip() or "no reason given"
+            answers.write(f"{type(error).__name__}: {reason.splitlines()[-1]}\n")
         else:
-            groups = {
-                "estimate, limit": ("estimate", "limit"),
-                "protection": ("validate", "protect"),
-                "sequence, balance, cool": ("sequence", "balance", "cool"),
-            }
-            _stages(groups[name])
+            answers.write(f"{DONE}\n")
+        answers.flush()
 
 
 if __name__ == "__main__":
-    _job(sys.argv[1])
+    _work()

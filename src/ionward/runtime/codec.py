@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ionward._compile import njit
+from ionward._compile import allocating, njit
 from ionward.image.inputs import CHANNELS, COMMAND_RECORD, RAW, Array, Raw
 from ionward.image.layout import Size
 
@@ -132,7 +132,7 @@ def _unfold(code: int) -> int:
     return ((code >> 1) & 0x7FFFFFFFFFFFFFFF) ^ -(code & 1)
 
 
-@njit
+@allocating
 def _encode(
     clock: Ints,
     values: Array,
@@ -203,7 +203,7 @@ def _encode(
     return n_quantised, n_plain, n_times
 
 
-@njit
+@allocating
 def _decode(
     clock: Ints,
     values: Array,

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ionward._compile import jit_disabled, njit, order_stores
+from ionward._compile import allocating, jit_disabled, njit, order_stores
 from ionward.control.entry import call_tick
 from ionward.control.outputs import output_size, output_words
 from ionward.control.tick import Memory
@@ -163,13 +163,13 @@ else:
     structref.define_constructor(Bound, BoundType, ["wires", "desk", "parameters", "image", "memory"])
     structref.define_attributes(BoundType)
 
-    @njit
+    @allocating
     def bind(wires: Wires, desk: Desk, parameters: Parameters, image: Image, memory: Memory) -> Bound:
         """Put everything that a cycle works on into one, once."""
         return Bound(wires, desk, parameters, image, memory)
 
 
-@njit
+@allocating  # makes nothing, but `Bound` is a counted object
 def control_cycle(address: int, now_s: float, guard_deadline_s: float, publish_image: bool, bound: Bound) -> None:
     """Run one cycle at the time `now_s`, on the samples that `take_samples` has taken. `address`: the compiled tick's.
 

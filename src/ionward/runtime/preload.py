@@ -31,18 +31,29 @@ def preload_control() -> None:
 
 def preload_cycle() -> None:
     """The cycle alone, by the type of what it works on: nothing is put together."""
+    if jit_disabled:
+        return
     from numba import typeof, types
 
     from ionward.control.entry import tick_address
     from ionward.runtime.cycle import BoundType, control_cycle
 
-    if jit_disabled:
-        return
     tick_address()
     names = ("wires", "desk", "parameters", "image", "memory")
     bound = BoundType([(name, typeof(part)) for name, part in zip(names, _parts(), strict=True)])
     cycle: Any = control_cycle
     cycle.compile((types.intp, types.float64, types.float64, types.boolean, bound))
+
+
+def preload_binding() -> None:
+    """What control does around its cycle: putting all that it works on together, taking samples."""
+    from ionward.runtime.cycle import bind, take_samples
+
+    if jit_disabled:
+        return
+    wires, desk, *others = _parts()
+    bind(wires, desk, *others)
+    _load(take_samples, wires.io, desk.raw, desk.driven_words)
 
 
 def _parts() -> tuple[Any, ...]:
@@ -67,7 +78,8 @@ def _parts() -> tuple[Any, ...]:
 
 
 def preload_plant() -> None:
-    """The simulated battery's step and its sensors."""
+    """What the simulated battery is built by, its step and its sensors."""
+    from ionward.twin.cells import refresh
     from ionward.twin.plant import Plant, advance, measure
 
     if jit_disabled:
@@ -78,6 +90,7 @@ def preload_plant() -> None:
     }
     arrays["generator"] = np.zeros(1, np.int64)
     plant = Plant(**arrays)
+    _load(refresh, plant.cells, plant.table, plant.settings, 0, 1)
     _load(advance, plant)
     _load(measure, plant, new_raw(1, 1))
 

@@ -164,7 +164,10 @@ def judge(parameters: Parameters, image: Image, memory: ProtectMemory, f: int, a
     level = int(faults[FAULT.level, f])
     above = parameters.faults[FAULTP.above, f] > 0.0
     after = step_fault(verdicts, memory.progress, parameters.levels, level, f, above, s["dt_s"])
-    memory.progress[PROGRESS.busy, f] = memory.progress[UP_SAMPLES : UP_SAMPLES + STEPS, f].max() > 0.0
+    longest = 0.0
+    for step in range(STEPS):
+        longest = max(longest, memory.progress[UP_SAMPLES + step, f])
+    memory.progress[PROGRESS.busy, f] = longest > 0.0
     if verdicts[VERDICT.usable, f] > 0.0:
         faults[FAULT.value, f] = verdicts[VERDICT.value, f]
         faults[FAULT.place, f] = verdicts[VERDICT.place, f]

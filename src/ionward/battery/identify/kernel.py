@@ -15,7 +15,7 @@ from collections import namedtuple
 import numpy as np
 import numpy.typing as npt
 
-from ionward._compile import njit
+from ionward._compile import allocating, njit
 
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
@@ -47,7 +47,7 @@ def _sign(current_a: float) -> float:
     return 0.0
 
 
-@njit
+@allocating
 def normal_equations(
     run: Array,
     x: Array,

@@ -52,12 +52,19 @@ def path_closed(plant: Plant) -> bool:
 
 
 @njit
-def spread(values: Array) -> float:
-    """Largest less smallest."""
+def extremes(values: Array) -> tuple[float, float]:
+    """Smallest and largest."""
     low, high = np.inf, -np.inf
     for k in range(values.shape[0]):
         low, high = min(low, values[k]), max(high, values[k])
-    return float(high - low)
+    return float(low), float(high)
+
+
+@njit
+def spread(values: Array) -> float:
+    """Largest less smallest."""
+    low, high = extremes(values)
+    return high - low
 
 
 @njit
@@ -83,9 +90,9 @@ def quantity(kind: int, index: int, plant: Plant, parameters: Parameters, scalar
     if kind == CELL_V:
         return float(voltage[index])
     if kind == CELL_MAX_V:
-        return float(voltage.max())
+        return extremes(voltage)[1]
     if kind == CELL_MIN_V:
-        return float(voltage.min())
+        return extremes(voltage)[0]
     if kind == CELL_SPREAD_V:
         return spread(voltage)
     if kind == SENSOR_C:
