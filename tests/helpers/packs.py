@@ -192,6 +192,8 @@ def small_parameters(
             fault.blocks in ("discharge", "both"),
             fault.ftti_s,
             fault.service,
+            0.0,
+            0.0,
         )
     return Parameters(
         scalars=p,

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ionward.battery.cell import CellModel
+from ionward.battery.limits import FaultChange
 from ionward.battery.sensors import Sensor
 from ionward.battery.system import System, load_system
 from ionward.battery.topology import Topology
@@ -183,6 +184,8 @@ def fault_rules(system: System) -> Array:
         out[FAULTP.latching, number] = fault.latching
         out[FAULTP.service, number] = fault.service
         out[FAULTP.wait_s, number] = wait_s(fault, system)
+        change = system.faults.get(fault.id, FaultChange())
+        out[FAULTP.cool_down_s, number], out[FAULTP.retries, number] = change.cool_down_s, change.retries
         out[FAULTP.blocks_charge, number] = fault.blocks in ("charge", "both")
         out[FAULTP.blocks_discharge, number] = fault.blocks in ("discharge", "both")
     return out

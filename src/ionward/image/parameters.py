@@ -131,6 +131,8 @@ FAULT_PARAMETERS = (
     Signal("blocks_discharge", "", "Forbids discharging", "i8", 0, 1),
     Signal("wait_s", "s", "At the level fault, the budget leaves so long for the current to fall"),
     Signal("service", "", "Its latch is released by a service action only", "i8", 0, 1),
+    Signal("cool_down_s", "s", "Once it is gone, its latch stays for so long at least", "f8", 0),
+    Signal("retries", "", "How often within an hour its latch is let go without a person", "i8", 0),
 )
 
 PARAMETER_RECORD = record(PARAMETER_SIGNALS)
