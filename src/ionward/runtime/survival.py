@@ -14,7 +14,8 @@ import numpy as np
 
 from ionward.control.bms import Bms
 from ionward.control.contactors import SEQ
-from ionward.control.estimate import BLIND_SHARE, PRESET
+from ionward.control.estimate import BLIND_SHARE
+from ionward.control.estimate_memory import PRESET
 from ionward.control.tick import Memory
 from ionward.image.faults import FAULTS
 from ionward.image.inputs import CHANNEL, RAW, Raw
