@@ -48,6 +48,7 @@ PARAMETER_SIGNALS = (
     Signal("negative_break_charge_a", "A", "Charge current that the negative contactor may break"),
     Signal("negative_break_discharge_a", "A", "Discharge current that the negative contactor may break, positive"),
     Signal("precharge_rise_s", "s", "Time for the bus to rise from 0.2 to 0.9 of the pack; 0: too short to tell"),
+    Signal("has_contactor_life", "", "The electrical life of the contactors is known", "i8", 0, 1),
     Signal("has_fuse", "", "The pack has a main fuse", "i8", 0, 1),
     Signal("i2t_rated_a", "A", "Current that busbars carry for ever"),
     Signal("i2t_time_s", "s", "Thermal time constant of busbars"),
@@ -108,13 +109,16 @@ CELL_PARAMETERS = (
 
 SENSOR_PARAMETERS = (Signal("module", "", "Module of the temperature sensor", "i8"),)
 
-# Derating curves: factor over temperature or SOC, straight between points, ends held. Melting time over current.
+# Derating curves: factor over temperature or SOC, straight between points, ends held. Melting time of the fuse, and
+# openings that each main contactor bears, over current.
 CURVE_NAMES = (
     "charge_over_temperature",
     "discharge_over_temperature",
     "charge_over_soc",
     "discharge_over_soc",
     "fuse",
+    "life_positive",
+    "life_negative",
 )
 CURVE_POINTS = 12
 

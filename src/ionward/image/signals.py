@@ -106,6 +106,8 @@ IMAGE_SIGNALS = (
     Signal("balance_allowed", "", "Protection allows balancing", "i8", 0, 1, ("no", "yes")),
     Signal("derate", "", "A warning asks for lower limits", "i8", 0, 1, ("no", "yes")),
     Signal("latched_faults", "", "Faults that wait to be acknowledged", "i8", 0),
+    Signal("contactor_wear_positive", "", "Share of its life that the positive contactor has used up", "f8", 0),
+    Signal("contactor_wear_negative", "", "Share of its life that the negative contactor has used up", "f8", 0),
     Signal("retried", "", "The last latch was let go by a retry: the wish to connect still counts", "i8", 0, 1),
     Signal("pyrofuse_fire", "", "Protection wants the pyrofuse fired", "i8", 0, 1, ("no", "yes")),
     Signal("event_count", "", "Events written to the event ring since the start", "i8", 0),

@@ -131,6 +131,8 @@ def gather(
     head["acknowledge_count"] = command[0]["acknowledge_count"]
     head["charge_throughput_ah"] = s["charge_throughput_ah"]
     head["discharge_throughput_ah"] = s["discharge_throughput_ah"]
+    head["contactor_wear_positive"] = s["contactor_wear_positive"]
+    head["contactor_wear_negative"] = s["contactor_wear_negative"]
     head["locked"], head["lock_reason"] = _lock(s, m, command[0])
     head["precharge_tries"] = s["precharge_tries"]
     head["failed_tries"] = memory.protect.state["failed_tries"][0]
@@ -339,6 +341,8 @@ def _restore_counters(survived: Survived, bms: Bms, report: RestoreReport) -> No
     s = bms.image.scalars[0]
     s["charge_throughput_ah"] = survived.charge_throughput_ah
     s["discharge_throughput_ah"] = survived.discharge_throughput_ah
+    s["contactor_wear_positive"] = survived.contactor_wear_positive
+    s["contactor_wear_negative"] = survived.contactor_wear_negative
     report.what.append(
         f"charge counters: {survived.charge_throughput_ah:.1f} Ah in, {survived.discharge_throughput_ah:.1f} Ah out"
     )
