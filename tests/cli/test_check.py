@@ -81,7 +81,11 @@ def test_what_a_pack_lacks_is_not_judged() -> None:
 DOUBTS = [
     (("pyrofuse = true", "pyrofuse = true\ncurve = [[410, 200.0], [600, 1.0]]"), "fuse: melts in"),
     (("pyrofuse = true", "pyrofuse = true\ntest_mode = true"), "the pyrofuse can never be fired"),
-    (("pyrofuse = true", ""), "nothing ends such a current"),
+    (("pyrofuse = true", ""), "may break 500 A, and the fuse melts within the 0.1 s of a short circuit from 2660 A on"),
+    (("pyrofuse = true", "\n[faults.short_circuit]\nftti_s = 1.0"), "within the 1 s of a short circuit from 1777 A on"),
+    (("break_current_a = 500.0", "break_current_a = 1100.0"), "beyond the range nobody knows whether they may open"),
+    (("", "[sensors.bus_voltage]\nmaximum_v = 500.0"), "must read as far as 506 V to see a bus that stands too high"),
+    (("", "[sensors.bus_voltage]\nnoise_v = 0.01"), "will look frozen, and the pack will not be connected"),
     (("pyrofuse = true", "fitted = false"), "fuse: there is none"),
     (("break_current_a = 500.0", "break_current_a = 400.0"), "is below the rated pulse of 450 A"),
     (("timeout_s = 1.5", "timeout_s = 5.0"), "precharge: onto a short circuit the resistor takes 16257 J"),

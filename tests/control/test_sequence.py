@@ -94,6 +94,50 @@ def test_a_live_bus_that_matches_needs_no_precharge() -> None:
     assert "precharge" not in [state for state, _ in bus.history]
 
 
+@pytest.mark.verifies("SR-140")
+@pytest.mark.parametrize("held", [False, True])
+def test_a_bus_reading_that_stands_still_is_not_closed_onto(held: bool) -> None:
+    """Frozen at the pack's voltage while the bus is dead, or held elsewhere by something else."""
+    bus = Bus()
+    bus.frozen_v = bus.pack_v
+    if held:
+        bus.source_v = bus.pack_v - 40.0
+    bus.step(10)
+    bus.command["connect"] = 1
+    for _ in range(4000):
+        bus.step()
+        assert not bus.driven[POSITIVE]
+    reasons = [reason for _, reason in bus.history]
+    assert "the reading of the bus voltage does not move: its sensor may be frozen" in reasons
+    assert (bus.state, bus.reason) == ("fault", "all precharge tries are used up")
+
+
+def test_a_bus_reading_that_moves_again_is_believed_again() -> None:
+    bus = Bus()
+    bus.frozen_v = bus.pack_v
+    bus.source_v = bus.pack_v
+    bus.step(10)
+    bus.command["connect"] = 1
+    bus.until("precharge")
+    bus.step(50)
+    assert bus.state == "precharge"
+    bus.frozen_v = np.nan
+    assert bus.until("connected") < 0.5
+
+
+@pytest.mark.parametrize("read_a", [-1.4, 1.4])
+def test_a_current_sensor_that_is_wrong_by_its_tolerance_does_not_hold_precharge_up(read_a: float) -> None:
+    bus = Bus()
+    bus.offset_a = read_a
+    bus.connect()
+    bus = Bus()
+    bus.offset_a = 1.2 * read_a
+    bus.step(2)
+    bus.command["connect"] = 1
+    bus.step(1000)
+    assert bus.state != "connected"
+
+
 def test_a_live_bus_above_the_pack_is_waited_for_then_refused() -> None:
     bus = Bus()
     bus.source_v = bus.pack_v + 20.0

@@ -35,6 +35,9 @@ class Bus:
         self.stuck: set[str] = set()
         self.feedback, self.taps = feedback, taps
         self.lies: dict[str, float] = {}  # feedback contacts that hang
+        self.offset_a = 0.0  # error of the current sensor
+        self.frozen_v = math.nan  # what a bus sensor reads that no longer measures
+        self.digit_v = 0.001  # noise moves the bus reading by it in every other sample
         self.history: list[tuple[str, str]] = []
         if not feedback:
             unfit(self.parameters, self.image, *(getattr(CHANNEL, f"{name}_closed") for name in self.closed))
@@ -109,8 +112,10 @@ class Bus:
         return self.bus_v if self.closed[other] else 0.5 * (self.pack_v + self.bus_v)
 
     def _measure(self) -> None:
-        set_channel(self.image, CHANNEL.bus_voltage_v, self.bus_v)
-        set_current(self.image, self.current)
+        self.digit_v = -self.digit_v
+        read_v = self.bus_v + self.digit_v if math.isnan(self.frozen_v) else self.frozen_v
+        set_channel(self.image, CHANNEL.bus_voltage_v, read_v)
+        set_current(self.image, self.current + self.offset_a)
         if self.feedback:
             for name, closed in self.closed.items():
                 set_channel(self.image, getattr(CHANNEL, f"{name}_closed"), self.lies.get(name, float(closed)))

@@ -122,6 +122,53 @@ def test_whatever_happens_both_words_are_fresh_and_the_path_was_live(
             assert now_s - closed_s <= 1.0 + 1e-9
 
 
+# Nobody wishes it: an enable is lost, and the driver itself reads what contactors may not break.
+
+LOST = ("withdrawn", "silent control", "tripped before")
+
+
+def dropped(samples: int = 2, agreed: bool = True, lost: str = "withdrawn", **setup: Any) -> tuple[bool, bool]:
+    """Whether it fires and whether coils are closed, after so many new samples above and the loss of an enable."""
+    enables = Enables(EXPIRY_S, FITTED._replace(**setup))
+    control, guard = np.zeros(1, ex.CONTROL_RECORD), np.zeros(1, ex.GUARD_RECORD)
+    control["main_positive"] = control["main_negative"] = guard["enable"] = 1
+    control["acknowledged_s"] = -np.inf
+    coils, now_s = None, NOW_S
+    for k in range(4):
+        now_s = NOW_S + 0.01 * k
+        control["time_s"] = guard["time_s"] = now_s
+        if lost == "tripped before" and k >= 1:
+            guard["enable"] = k >= 2  # it is back, but nobody has acknowledged
+        if k == 3:
+            guard["pyrofuse"] = agreed
+            if lost == "withdrawn":
+                guard["enable"] = 0
+            elif lost == "silent control":
+                control["time_s"] = now_s - 0.1
+        sample_s = NOW_S + 0.01 * (min(k, samples - 1) if samples else 0)
+        path = Path(True, False, sample_s if samples else math.nan)
+        coils = enables.step(now_s, control[0], guard[0], path=path)
+    assert coils is not None
+    return coils.pyrofuse, coils.closed
+
+
+@pytest.mark.verifies("SR-156")
+@pytest.mark.parametrize("lost", LOST)
+def test_a_lost_enable_under_a_current_that_no_contactor_breaks_fires_it(lost: str) -> None:
+    assert dropped(lost=lost) == (True, False)
+    assert dropped(lost=lost, agreed=False) == (False, False)
+    assert dropped(lost=lost, samples=1) == (False, False)
+    assert dropped(lost=lost, samples=0) == (False, False)
+    assert dropped(lost=lost, test_mode=True) == (False, False)
+    assert dropped(lost=lost, fitted=False) == (False, False)
+
+
+@pytest.mark.verifies("SR-156")
+def test_what_the_driver_reads_fires_nothing_while_both_enables_stand() -> None:
+    """Control may know better: the current falls, or a pulse is what the pack is for."""
+    assert dropped(lost="nothing") == (False, True)
+
+
 # What the samples say.
 
 
@@ -152,12 +199,59 @@ SETUP = PyrofuseSetup(True, False, 0.1, 0.1)
 def test_loop_and_contacts_are_read_from_fresh_samples(
     loop: float, positive: float, negative: float, age_s: float, path: Path
 ) -> None:
-    assert look(NOW_S, samples(loop, positive, negative, NOW_S - age_s), SETUP) == path
+    assert look(NOW_S, samples(loop, positive, negative, NOW_S - age_s), SETUP)[:2] == path[:2]
 
 
 def test_what_is_not_fitted_says_nothing() -> None:
-    assert look(NOW_S, new_raw(2, 1), FITTED) == WHOLE
-    assert look(NOW_S, new_raw(2, 1), SETUP) == Path(False, False)
+    assert look(NOW_S, new_raw(2, 1), FITTED)[:2] == WHOLE[:2]
+    assert look(NOW_S, new_raw(2, 1), SETUP)[:2] == (False, False)
+
+
+BREAKS = PyrofuseSetup(
+    True, currents=((CHANNEL.current_a, 0.1, 1000.0), (CHANNEL.current_redundant_a, 0.1, 1000.0)),
+    break_charge_a=300.0, break_discharge_a=500.0,
+)  # fmt: skip
+
+
+@pytest.mark.verifies("SR-156")
+@pytest.mark.parametrize(
+    ("first_a", "second_a", "second_age_s", "unbreakable"),
+    [
+        (-501.0, -510.0, 0.02, True),
+        (301.0, 310.0, 0.02, True),
+        (-1000.0, -1000.0, 0.02, True),  # the end of the range
+        (-501.0, -499.0, 0.02, False),
+        (-500.0, -510.0, 0.02, False),
+        (400.0, -400.0, 0.02, False),
+        (-501.0, -510.0, 0.2, False),
+        (-501.0, -510.0, -0.2, False),
+        (-501.0, math.nan, 0.02, False),
+        (-501.0, -1200.0, 0.02, False),  # no sensor can read this
+    ],
+)
+def test_the_driver_believes_a_large_current_only_if_every_sensor_reads_it(
+    first_a: float, second_a: float, second_age_s: float, unbreakable: bool
+) -> None:
+    raw = new_raw(2, 1)
+    for channel, value, age_s in (
+        (CHANNEL.current_a, first_a, 0.01), (CHANNEL.current_redundant_a, second_a, second_age_s)
+    ):  # fmt: skip
+        raw.channels[RAW.value, channel], raw.channels[RAW.time_s, channel] = value, NOW_S - age_s
+    found_s = look(NOW_S, raw, BREAKS).unbreakable_s
+    assert (found_s == pytest.approx(NOW_S - 0.02)) if unbreakable else math.isnan(found_s)
+
+
+def test_without_a_current_sensor_the_driver_reads_nothing() -> None:
+    assert math.isnan(look(NOW_S, new_raw(2, 1), FITTED).unbreakable_s)
+
+
+def test_the_description_says_what_contactors_break() -> None:
+    contactors = {"break_current_a": 300.0, "break_charge_a": 200.0, "negative": {"break_current_a": 250.0}}
+    setup = PyrofuseSetup.of(small_system(fuse={"pyrofuse": True}, contactors=contactors).as_dict())
+    assert (setup.break_charge_a, setup.break_discharge_a) == (250.0, 300.0)
+    assert [(channel, most_a) for channel, _, most_a in setup.currents] == [
+        (CHANNEL.current_a, 400.0), (CHANNEL.current_redundant_a, 400.0)
+    ]  # fmt: skip
 
 
 def test_the_description_says_what_there_is() -> None:

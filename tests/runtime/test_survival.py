@@ -413,6 +413,9 @@ def test_contactors_that_were_closed_are_told() -> None:
     assert not Bench(now_s=200.0).take_over(bench.record()).was_closed
     bench.bms.image.scalars["state"] = STATE_CONNECTED
     assert Bench(now_s=200.0).take_over(bench.record()).was_closed
+    watched = Bench(now_s=200.0)
+    watched.parameters.scalars["has_contactors"] = 0  # somebody else switches this pack
+    assert not watched.take_over(bench.record()).was_closed
 
 
 def test_limits_and_sensors_may_change_but_cells_and_capacity_make_another_pack() -> None:

@@ -56,6 +56,18 @@ def test_soc_counters_and_latched_faults_come_through_the_end_of_everything(tmp_
         assert result.ticks > 0
 
 
+def test_a_run_that_ended_in_order_connects_again_without_a_person(tmp_path: Path) -> None:
+    run = LiveRun(tmp_path, "--no-dashboard")
+    run.wait_connected()
+    assert run.stop() == 0, run.told()
+    run.start()
+    run.wait(lambda: run.command("connect")[0], 20.0, "connect accepted")
+    run.wait_connected()
+    assert run.state()["latched_faults"] == 0
+    assert "acknowledge before connecting" not in run.told()
+    assert run.stop() == 0, run.told()
+
+
 def test_a_state_that_makes_no_sense_is_refused_and_kept_aside(tmp_path: Path) -> None:
     run = LiveRun(tmp_path, "--no-dashboard")
     run.wait(lambda: run.state()["soc"] is not None, 20.0, "an SOC")

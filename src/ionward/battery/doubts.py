@@ -10,7 +10,7 @@ from ionward.battery.checks import precharge_time_s
 from ionward.battery.sensors import SENSOR_NAMES, Sensor
 from ionward.battery.system import System
 
-FUSE_WINDOW_S = 3.0  # foxBMS 2 leaves a current that contactors may not break to the fuse for so long
+STILL_SHARE = 0.3  # less noise than this share of a digit does not move it
 HIGH_VOLTAGE_V = 60.0  # ISO 6469-3: voltage class B begins above 60 V DC
 BOARD_AIR_C = 40.0  # air around a balancing board in a warm pack
 
@@ -33,14 +33,30 @@ def full_voltage_v(system: System) -> float:
 
 
 def melting_time_s(curve: list[list[float]], current_a: float) -> float:
-    """Time in which a fuse melts, straight between the points in logarithms; infinite left of the curve."""
+    """Time in which a fuse melts, straight between the points in logarithms; infinite left of the curve.
+
+    Right of it no heat gets away, so that I²t stays as in its last point.
+    """
     if current_a < curve[0][0]:
         return math.inf
     for (a, time_a), (b, time_b) in itertools.pairwise(curve):
         if current_a <= b:
             share = math.log(current_a / a) / math.log(b / a)
             return float(time_a * (time_b / time_a) ** share)
-    return curve[-1][1]
+    last_a, last_s = curve[-1]
+    return float(last_s * (last_a / current_a) ** 2)
+
+
+def melting_current_a(curve: list[list[float]], time_s: float) -> float:
+    """Lowest current that melts a fuse within a time: the inverse of `melting_time_s`."""
+    if time_s >= curve[0][1]:
+        return curve[0][0]
+    for (a, time_a), (b, time_b) in itertools.pairwise(curve):
+        if time_s >= time_b:
+            share = math.log(time_s / time_a) / math.log(time_b / time_a)
+            return float(a * (b / a) ** share)
+    last_a, last_s = curve[-1]
+    return float(last_a * math.sqrt(last_s / time_s))
 
 
 def precharge_energy_j(system: System) -> tuple[float, float]:
@@ -82,15 +98,13 @@ def _fuse(system: System) -> Iterator[str]:
             f"contactors: break_current_a = {contactors.break_current_a:g} is below the rated pulse of {pulse_a:g} A: "
             "in a pulse they may not open"
         )
-    if fuse.fitted and not fuse.pyrofuse:
-        melting_s = melting_time_s(fuse.curve, contactors.break_current_a)
-        if melting_s > FUSE_WINDOW_S:
-            slow = "never melts" if math.isinf(melting_s) else f"takes {melting_s:.3g} s"
-            yield (
-                f"fuse: just above break_current_a = {contactors.break_current_a:g} A contactors may not open and the "
-                f"fuse {slow}: nothing ends such a current; take contactors that break more, or a pyrofuse"
-            )
-    elif not fuse.fitted and not fuse.pyrofuse:
+    reads_a = min(-system.sensors.current.low, system.sensors.current.high)
+    if system.sensors.current.fitted and reads_a < contactors.break_current_a:
+        yield (
+            f"sensors.current: reads {reads_a:g} A at most, and the contactors may break "
+            f"{contactors.break_current_a:g} A: beyond the range nobody knows whether they may open"
+        )
+    if not fuse.fitted and not fuse.pyrofuse:
         yield "fuse: there is none, so nothing ends a current that the contactors may not break"
 
 
@@ -133,6 +147,12 @@ def _precharge(system: System) -> Iterator[str]:
             f"precharge: onto a short circuit the resistor takes {shorted_j:.0f} J until timeout_s = "
             f"{precharge.timeout_s:g} and bears {precharge.resistor_energy_j:g} J; precharge needs only "
             f"{precharge_time_s(system):.2g} s"
+        )
+    bus = system.sensors.bus_voltage
+    if bus.fitted and bus.noise < STILL_SHARE * bus.resolution:
+        yield (
+            "sensors.bus_voltage: noise is too small to move the last digit: a bus that is live and steady will look "
+            "frozen, and the pack will not be connected to it"
         )
     tolerance_v = system.sensors.pack_voltage.tolerance + system.sensors.bus_voltage.tolerance
     if precharge.done_v < tolerance_v:
@@ -210,7 +230,7 @@ def _sensor(name: str, sensor: Sensor) -> Iterator[str]:
         yield f"sensors.{name}: three times noise ({sensor.noise:g}) is more than the tolerance {sensor.tolerance:g}"
     if sensor.resolution > 2 * sensor.tolerance:
         yield f"sensors.{name}: one digit ({sensor.resolution:g}) is coarser than the tolerance {sensor.tolerance:g}"
-    if sensor.frozen_s > 0 and sensor.noise < 0.3 * sensor.resolution:
+    if sensor.frozen_s > 0 and sensor.noise < STILL_SHARE * sensor.resolution:
         yield (
             f"sensors.{name}: frozen_s = {sensor.frozen_s:g}, but noise is too small to move the last digit: "
             "a healthy sensor at rest will count as frozen"

@@ -23,10 +23,12 @@ from ionward.control.contactors import (
     matches,
     open_all,
     open_in_order,
+    stands_still,
 )
 from ionward.image.inputs import Array
 from ionward.image.signals import (
     HOLD_BUS_FAST,
+    HOLD_BUS_FROZEN,
     HOLD_BUS_LIVE,
     HOLD_BUS_SHORT,
     HOLD_CURRENT,
@@ -92,7 +94,7 @@ def standby(p: Any, s: Any, m: Array, command: Any) -> None:
     m[SEQ.bus_start_v] = m[SEQ.bus_v]
     m[SEQ.between] = 0.0
     drive(s, 0, 1, 0)
-    precharging = p["has_precharge"] == 1 and not matches(p, m)
+    precharging = p["has_precharge"] == 1 and (not matches(p, m) or stands_still(m))
     go(s, m, STATE_PRECHARGE if precharging else STATE_CLOSING, STEP_NEGATIVE, HOLD_NONE)
 
 
@@ -211,7 +213,7 @@ def _charge_bus(p: Any, s: Any, m: Array, command: Any) -> None:
     elif m[SEQ.heat_j] > p["precharge_energy_max_j"]:
         _failed(p, s, m, HOLD_RESISTOR_HOT)
     elif not elapsed < p["precharge_timeout_s"]:
-        _failed(p, s, m, HOLD_PRECHARGE_SLOW)
+        _failed(p, s, m, HOLD_BUS_FROZEN if stands_still(m) and matches(p, m) else HOLD_PRECHARGE_SLOW)
     elif m[SEQ.bus_fitted] == 1.0 and elapsed > p["contactor_close_s"] + SHORT_SHARE * p["precharge_timeout_s"]:
         least = SHORT_RISE * (1.0 - (p["precharge_done_v"] / max(span_v, p["precharge_done_v"])) ** SHORT_SHARE)
         if not m[SEQ.bus_v] - m[SEQ.bus_start_v] >= least * span_v:
@@ -220,8 +222,12 @@ def _charge_bus(p: Any, s: Any, m: Array, command: Any) -> None:
 
 @njit
 def _bus_is_charged(p: Any, s: Any, m: Array) -> bool:
-    """Voltage and current say so in several new samples. Without a bus sensor: the current, late enough."""
-    tolerance_a = max(p["precharge_done_a"], 3.0 * p["current_noise_a"])
+    """Voltage and current say so in several new samples. Without a bus sensor: the current, late enough.
+
+    A sensor of the current may read as much as its tolerance when none flows. A reading of the bus that stands still
+    is not believed: whatever holds the bus elsewhere would be closed onto.
+    """
+    tolerance_a = p["precharge_done_a"] + p["current_tolerance_a"]
     settled = m[SEQ.current_fitted] == 0.0 or abs(s["current_a"]) <= tolerance_a
     if m[SEQ.bus_fitted] == 0.0:
         return bool(settled and elapsed_s(s, m) > 0.5 * p["precharge_timeout_s"])
@@ -231,7 +237,7 @@ def _bus_is_charged(p: Any, s: Any, m: Array) -> bool:
         m[SEQ.samples] = 0.0
         return False
     m[SEQ.samples] += m[SEQ.bus_new]
-    return bool(m[SEQ.samples] >= STABLE_SAMPLES)
+    return bool(m[SEQ.samples] >= STABLE_SAMPLES and not stands_still(m))
 
 
 @njit

@@ -45,6 +45,8 @@ STEPS = (
 UNKNOWN, OPEN, CLOSED = -1.0, 0.0, 1.0
 # A tap further than this share from the pack voltage proves an open contact.
 TAP_APART = 0.1
+# New bus samples in a row that read the same to the last digit: noise moves that of a sensor that measures.
+STILL_SAMPLES = 5
 
 SEQ = rows(
     "SequenceFields",
@@ -79,6 +81,8 @@ SEQ = rows(
         Signal("bus_v", "V", "Bus voltage; NaN unknown"),
         Signal("bus_fitted", "", "The bus voltage is measured"),
         Signal("bus_new", "", "A new bus sample came"),
+        Signal("bus_read_v", "V", "Bus voltage when a sample came last"),
+        Signal("bus_still", "", "New bus samples in a row that read the same as the one before"),
         Signal("current_fitted", "", "The current is measured"),
         Signal("complete", "", "Everything that a connection needs is measured"),
     ),
@@ -95,7 +99,7 @@ def new_sequence_memory(_size: object = None) -> SequenceMemory:
     """Nothing began; the resistor is cold."""
     fields = np.zeros(len(SEQ))
     fields[SEQ.resume_s] = -np.inf
-    fields[SEQ.bus_start_v] = fields[SEQ.live_s] = np.nan
+    fields[SEQ.bus_start_v] = fields[SEQ.live_s] = fields[SEQ.bus_read_v] = np.nan
     fields[SEQ.after] = STATE_STANDBY
     return SequenceMemory(fields)
 
@@ -116,6 +120,9 @@ def sense(parameters: Parameters, image: Image, m: Array) -> None:
     m[SEQ.negative_tap] = _by_tap(_usable(image.channels, CHANNEL.negative_tap_v), m)
     m[SEQ.bus_new] = image.channels[MEASURED.new, CHANNEL.bus_voltage_v]
     m[SEQ.bus_fitted] = parameters.channel_limits[MEASURE.fitted, CHANNEL.bus_voltage_v]
+    if m[SEQ.bus_new] > 0.0:
+        m[SEQ.bus_still] = m[SEQ.bus_still] + 1.0 if m[SEQ.bus_v] == m[SEQ.bus_read_v] else 0.0
+        m[SEQ.bus_read_v] = m[SEQ.bus_v]
     fitted = parameters.channel_limits[MEASURE.fitted, CHANNEL.current_a]
     if parameters.channel_limits[MEASURE.fitted, CHANNEL.current_redundant_a] > fitted:
         fitted = 1.0
@@ -179,6 +186,12 @@ def matches(p: Any, m: Array) -> bool:
     """The bus stands at the pack's voltage."""
     difference_v = abs(m[SEQ.pack_v] - m[SEQ.bus_v])
     return bool(difference_v <= p["precharge_done_v"])
+
+
+@njit
+def stands_still(m: Array) -> bool:
+    """The bus reading has not moved by one digit of late: it may be frozen, and tells nothing of the bus then."""
+    return bool(m[SEQ.bus_still] >= STILL_SAMPLES)
 
 
 @njit

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ionward.battery.checks import LOWER_WALLS, UPPER_WALLS
+from ionward.battery.doubts import melting_current_a, melting_time_s
 from ionward.battery.limits import FaultChange, LevelChange
 from ionward.battery.problems import Problem, did_you_mean
 from ionward.battery.system import System
@@ -234,7 +235,11 @@ def wait_s(fault: Fault, system: System) -> float:
 
 
 def fault_doubts(system: System) -> Iterator[str]:
-    """Ladders that cannot do what they say: samples too slow for the delay, thresholds that the sensor cannot see."""
+    """Ladders that cannot do what they say: samples too slow for the delay, thresholds that the sensor cannot see,
+    currents that nothing ends in time.
+    """
+    yield from _gap_doubts(system)
+    yield from _bus_doubts(system)
     limits = scalars(system)
     slow: dict[float, list[str]] = {}
     for fault in FAULTS:
@@ -255,6 +260,38 @@ def fault_doubts(system: System) -> Iterator[str]:
     for period_s, levels in slow.items():
         shown = ", ".join(levels[:3]) + (f" and {len(levels) - 3} more" if len(levels) > 3 else "")
         yield f"faults: samples every {period_s:g} s are too slow for the delays of {shown}"
+
+
+def _gap_doubts(system: System) -> Iterator[str]:
+    """Currents above what the contactors may break, at which the fuse takes longer than a short circuit may last."""
+    fuse, contactors = system.fuse, system.contactors
+    if not (fuse.fitted and contactors.fitted) or fuse.pyrofuse:
+        return
+    budget_s = ftti_s(BY_ID["short_circuit"], system)
+    breaks_a = min(max(contactors.breaks_a(negative, charge) for negative in (False, True)) for charge in (False, True))
+    melts_a = melting_current_a(fuse.curve, budget_s)
+    if breaks_a >= melts_a:
+        return
+    melting_s = melting_time_s(fuse.curve, breaks_a)
+    slow = "never melts" if math.isinf(melting_s) else f"takes {melting_s:.3g} s"
+    yield (
+        f"fuse: the contactors may break {breaks_a:g} A, and the fuse melts within the {budget_s:g} s of a short "
+        f"circuit from {melts_a:.0f} A on; nothing ends a current between them in time (just above {breaks_a:g} A the "
+        f"fuse {slow}): take contactors that break more, a faster fuse, or a pyrofuse"
+    )
+
+
+def _bus_doubts(system: System) -> Iterator[str]:
+    """A bus voltage above the full pack that its sensor cannot tell from a full one."""
+    sensor, level = system.sensors.bus_voltage, resolved_levels(BY_ID["bus_not_understood"], system)[2]
+    if not sensor.fitted or level is None:
+        return
+    least_v = (1.0 + level.set) * system.series * system.limits.cell_voltage_max_v + sensor.tolerance
+    if sensor.high < least_v:
+        yield (
+            f"faults.bus_not_understood.fault: the sensor of the bus voltage must read as far as {least_v:.0f} V to "
+            f"see a bus that stands too high, and ends at {sensor.high:g} V"
+        )
 
 
 def _visible(fault: Fault, system: System) -> tuple[float, float]:

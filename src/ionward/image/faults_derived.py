@@ -133,11 +133,12 @@ _PATH = (
     ),
     Fault(
         id="precharge_too_fast", name="Precharge too fast", unit="", scope="channel", direction="below",
-        meaning="The bus rose to the pack's voltage in this share of the time that its capacitors need: they are "
-        "missing, or the resistor is bypassed and the contactor took the inrush.",
-        action="Check that inverter and charger are connected, and measure the precharge resistor.",
-        dtc=0x1A7300, requirement="SR-078", ftti_s=5, only_when=("has_precharge", "bus_voltage_v"), latching=False,
-        info=Level(0.3, 0.5, 1, 0.0),
+        meaning="The bus rose to the pack's voltage in this share of the time that its capacitors need, or so much "
+        "more current flowed than the resistor lets through: it is bypassed and the contactor took the inrush, or the "
+        "capacitors are missing.",
+        action="Check that inverter and charger are connected, and measure the precharge resistor and its contactor.",
+        dtc=0x1A7300, requirement="SR-078", ftti_s=5, only_when=("has_precharge", "bus_voltage_v"),
+        info=Level(0.5, 0.6, 2, 0.0), fault=Level(0.25, 0.6, 2, 0.0),
     ),
     Fault(
         id="precharge_resistor_hot", name="Precharge resistor overloaded", unit="J", scope="channel", direction="above",

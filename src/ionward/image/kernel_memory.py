@@ -126,7 +126,10 @@ PROTECT_SIGNALS = (
     Signal("offset_a", "A", "Current with the path open, averaged"),
     Signal("insulation_slow_ohm", "Ω", "Insulation resistance, averaged over minutes"),
     Signal("rise_s", "s", "Time since the bus began to rise in precharge; -1 not"),
-    Signal("rise_share", "", "Rise time of the last precharge against the expected one; 1 not known"),
+    Signal("rise_share", "", "Rise time of this precharge against the expected one; 1 not known"),
+    Signal("rise_samples", "", "New bus samples in a row in which the bus was there", "i8"),
+    Signal("inrush_samples", "", "New current samples in a row that the precharge resistor cannot let through", "i8"),
+    Signal("inrush_a", "A", "The largest of them"),
     Signal("resistor_j", "J", "Heat in the precharge resistor"),
     Signal("above_break", "", "Current samples in a row above what a contactor may break", "i8"),
 )

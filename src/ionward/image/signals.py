@@ -38,11 +38,12 @@ SEQUENCE_REASONS = (
     "the wish to connect must be withdrawn first",
     "the current is above what the contactors may break: left to the fuse",
     "the guard or the driver withholds its enable",
+    "the reading of the bus voltage does not move: its sensor may be frozen",
 )
 (HOLD_NONE, HOLD_NO_WISH, HOLD_MEASUREMENT, HOLD_FAULT, HOLD_LATCHED, HOLD_BUS_LIVE, HOLD_PRECHARGE_SLOW,
  HOLD_PRECHARGE_CURRENT, HOLD_RESISTOR_HOT, HOLD_NOT_CLOSED, HOLD_NOT_OPENED, HOLD_TRIES_USED, HOLD_CURRENT,
  HOLD_BUS_SHORT, HOLD_BUS_FAST, HOLD_WELDED, HOLD_UNPROVEN, HOLD_WISH,
- HOLD_BREAK, HOLD_ENABLES) = range(len(SEQUENCE_REASONS))  # fmt: skip
+ HOLD_BREAK, HOLD_ENABLES, HOLD_BUS_FROZEN) = range(len(SEQUENCE_REASONS))  # fmt: skip
 
 LIMIT_RULES = (
     "none",

@@ -157,6 +157,10 @@ class Control:
         )  # fmt: skip
         self._survival.publish(self._survival_words)
 
+    def end(self) -> None:
+        """Keep the state as the last tick left it: that the contactors were opened must not be forgotten."""
+        self._keep(time.monotonic())
+
     def restore(self, folder: Path, plan: Plan) -> list[str]:
         """Wait for the first measurements, and take over what survived of an earlier run; says in words how it went.
 
@@ -198,6 +202,7 @@ def main(folder: Path) -> None:
     role.become_realtime()
     for _ in role.cycles(role.plan.cycle_s):
         control.step(role.overruns)
+    control.end()
 
 
 if __name__ == "__main__":

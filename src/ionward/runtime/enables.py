@@ -2,7 +2,8 @@
 
 Pure: records and times in, coils out. Whoever owns the coil drivers steps it in each of its cycles and does what it
 says. A stop while coils were energised is a *trip*: it holds until a person acknowledges after it, and both enables
-are back. The pyrofuse (`runtime.pyrofuse`) needs the words of both as well, but no enable: it can only ever disconnect.
+are back. The pyrofuse (`runtime.pyrofuse`) needs two who call for it as well, but no enable: it can only ever
+disconnect.
 """
 
 from __future__ import annotations
@@ -96,9 +97,9 @@ class Enables:
         may_close = reason == TRIP_NONE and not self.tripped
         fires = self.pyrofuse.step(
             now_s, self.coils.closed, path, self.control_fresh and bool(control["pyrofuse"] == 1),
-            guard_heard and bool(guard["pyrofuse"] == 1),
+            guard_heard and bool(guard["pyrofuse"] == 1), not may_close,
         )  # fmt: skip
-        coils = ALL_OPEN
+        coils = ALL_OPEN._replace(pyrofuse=fires and alive)
         if self.control_fresh and alive:
             coils = Coils(
                 may_close and bool(control["main_positive"] == 1),

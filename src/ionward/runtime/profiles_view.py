@@ -67,11 +67,11 @@ TYPICAL: dict[str, Values] = {
         },
         "sensors": {
             "current": {
-                "minimum_a": -500.0, "maximum_a": 500.0, "tolerance_a": 0.7, "resolution_a": 0.01, "noise_a": 0.05,
+                "minimum_a": -1200.0, "maximum_a": 1200.0, "tolerance_a": 0.7, "resolution_a": 0.01, "noise_a": 0.05,
             },
             "cooling_feedback": {},
         },
-        "contactors": {"break_current_a": 400.0},
+        "contactors": {"break_current_a": 1000.0},
         "precharge": {"resistance_ohm": 100.0, "timeout_s": 2.0, "resistor_energy_j": 20000.0},
         "fuse": {
             "rating_a": 250.0,

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,10 +22,12 @@ import numpy as np
 from ionward.errors import UserError
 from ionward.image.blocks import Block, words_of
 from ionward.image.exchange import (
+    CONTROL_RECORD,
     DRIVEN_RECORD,
     HEALTH_RECORD,
     SUPERVISOR_RECORD,
 )
+from ionward.image.signals import STATE_OPENING
 from ionward.runtime.plan import BATTERY_FILE, PLAN_FILE
 from ionward.runtime.role import RUNNING, health_block
 from ionward.runtime.state_store import holds_state
@@ -47,7 +49,8 @@ KEPT = ("survival.block", BATTERY_FILE, BATTERY_FILE + ".of")
 PREVIOUS = "survival.previous"
 RESTARTS_MAX, RESTARTS_WINDOW_S = 10, 60.0
 RESTART_WAIT_S = {"services": 1.0, "recorder": 0.5}
-OPEN_WAIT_S = 8.0  # opening in order waits three seconds for the current, and proof takes some more
+# Opening in order waits three seconds for the current; the proof that it is open takes five at most.
+OPEN_WAIT_S, PROVE_WAIT_S = 8.0, 6.0
 END_WAIT_S = {"recorder": 15.0}  # it brings everything to the disk
 END_WAIT_DEFAULT_S = 3.0
 
@@ -186,16 +189,37 @@ class Supervisor:
             return True
         io = Block.reader(self.folder / "io.block")
         words = np.zeros(io.words, np.int64)
-        until_s = time.monotonic() + OPEN_WAIT_S
-        while (now_s := time.monotonic()) < until_s:
-            self.step(now_s, stopping=True)
+
+        def is_open() -> bool:
             if not io.latest(words):
                 return True
             driven = words[-words_of(DRIVEN_RECORD) :].view(DRIVEN_RECORD)[0]
-            if driven["main_positive"] + driven["main_negative"] + driven["precharge"] == 0:
+            return bool(driven["main_positive"] + driven["main_negative"] + driven["precharge"] == 0)
+
+        if not self._wait_for(is_open, OPEN_WAIT_S):
+            return False
+        # What control keeps for the next start should say that this is over.
+        self._wait_for(self._opening_is_over, PROVE_WAIT_S)
+        return True
+
+    def _wait_for(self, over: Callable[[], bool], longest_s: float) -> bool:
+        """Go on watching until something is so, for so long at most; whether it came."""
+        until_s = time.monotonic() + longest_s
+        while (now_s := time.monotonic()) < until_s:
+            self.step(now_s, stopping=True)
+            if over():
                 return True
             time.sleep(0.02)
         return False
+
+    def _opening_is_over(self) -> bool:
+        """Control has seen that the pack is disconnected, or is not there to see it."""
+        child = self.children.get("control")
+        control = Block.reader(self.folder / "control.block")
+        words = np.zeros(control.words, np.int64)
+        if child is None or child.process is None or not control.latest(words):
+            return True
+        return int(words[: words_of(CONTROL_RECORD)].view(CONTROL_RECORD)["state"][0]) != STATE_OPENING
 
     def clean(self) -> None:
         """Take what nobody needs any more out of memory: all but the surviving state and the battery."""

@@ -211,7 +211,8 @@ def restore(
     wall_minus_monotonic_s = now_wall_s - now_s
     report.restored, report.sequence = True, survived.sequence
     command[0]["acknowledge_count"] = survived.acknowledge_count
-    report.was_closed = survived.state in (STATE_PRECHARGE, STATE_CLOSING, STATE_CONNECTED, STATE_OPENING)
+    closed = survived.state in (STATE_PRECHARGE, STATE_CLOSING, STATE_CONNECTED, STATE_OPENING)
+    report.was_closed = closed and bool(parameters.scalars["has_contactors"][0] == 1)  # somebody else's are not judged
     down_s = max(now_wall_s - survived.wall_s, now_s - survived.time_s if same_boot else -math.inf)
     report.down_s = down_s
     if down_s < 0.0:

@@ -18,6 +18,9 @@ from ionward.safety.ladder import give
 CHATTER_S = 10.0  # unexpected changes are forgotten one after the other within this
 INSULATION_S = 300.0  # what insulation was "some minutes ago"
 RISE_FROM, RISE_TO = 0.2, 0.9  # of the pack voltage: between these the rise of the bus is timed
+# A precharge resistor lets through V/R; more than this many times that comes past it.
+INRUSH_MARGIN = 1.5
+DECIDING_SAMPLES = 2  # a single wrong one decides nothing
 
 
 @njit
@@ -38,7 +41,8 @@ def path_rules(parameters: Parameters, image: Image, verdicts: Array, contactors
     chatter_rule(p, image, verdicts, contactors)
     wear_rule(p, s, verdicts)
     insulation_rule(channels, verdicts, state, s["dt_s"])
-    charging_rules(p, s, bus, total, verdicts, state)
+    rise_rule(p, s, bus, new_bus, total, verdicts, state)
+    resistor_rule(p, s, bus, total, verdicts, state)
 
 
 @njit
@@ -94,24 +98,61 @@ def insulation_rule(channels: Array, verdicts: Array, state: Any, dt_s: float) -
 
 
 @njit
-def charging_rules(p: Any, s: Any, bus: float, pack: float, verdicts: Array, state: Any) -> None:
-    """Precharge: how fast the bus rose, and what heat its resistor has taken."""
-    closed, share = s["precharge_close"] > 0 and s["main_positive_close"] == 0, bus / pack
+def through_resistor(s: Any) -> bool:
+    """The bus is charged over the precharge resistor alone."""
+    return bool(s["precharge_close"] > 0 and s["main_positive_close"] == 0)
+
+
+@njit
+def rise_rule(p: Any, s: Any, bus: float, new_bus: float, pack: float, verdicts: Array, state: Any) -> None:
+    """How fast the bus rose in precharge: by its voltage, and by a current that the resistor cannot let through.
+
+    The samples that show it may come after a try was given up, so it is judged until the path is open for certain.
+    """
+    closed, share = through_resistor(s), bus / pack
+    if state["open_s"] > p["contactor_open_s"]:
+        state["rise_s"], state["rise_share"], state["rise_samples"] = -1.0, 1.0, 0
+    elif state["rise_s"] < 0.0:
+        state["rise_s"] = 0.0 if closed and share < RISE_FROM else -1.0
+    elif state["rise_samples"] < DECIDING_SAMPLES and p["precharge_rise_s"] > 0.0:
+        if not share >= RISE_TO:
+            state["rise_samples"] = 0
+            state["rise_s"] += s["dt_s"] if share >= RISE_FROM or state["rise_s"] > 0.0 else 0.0
+        elif new_bus > 0.0:
+            state["rise_samples"] += 1
+            if state["rise_samples"] == DECIDING_SAMPLES:
+                rise = (state["rise_s"] + s["dt_s"]) / p["precharge_rise_s"]
+                state["rise_share"] = min(state["rise_share"], rise)
     if not closed:
-        state["rise_s"] = -1.0
+        state["inrush_samples"], state["inrush_a"] = 0, 0.0
+    elif state["current_is_new"] == 1:
+        inrush_rule(p, s, pack, state)
+    rise = state["rise_share"]
+    give(verdicts, FAULT_ID.precharge_too_fast, rise, rise, CHANNEL.bus_voltage_v, p["has_precharge"] > 0, True, True)
+
+
+@njit
+def inrush_rule(p: Any, s: Any, pack: float, state: Any) -> None:
+    """A current past the precharge resistor charges the bus as much faster as it is larger than the resistor's."""
+    most_a, current_a = pack / p["precharge_resistance_ohm"], abs(s["current_a"])
+    if not current_a > INRUSH_MARGIN * most_a + p["current_tolerance_a"]:
+        state["inrush_samples"], state["inrush_a"] = 0, 0.0
+        return
+    state["inrush_samples"] += 1
+    state["inrush_a"] = max(state["inrush_a"], current_a)
+    if state["inrush_samples"] >= DECIDING_SAMPLES:
+        state["rise_share"] = min(state["rise_share"], most_a / state["inrush_a"])
+
+
+@njit
+def resistor_rule(p: Any, s: Any, bus: float, pack: float, verdicts: Array, state: Any) -> None:
+    """What heat the precharge resistor has taken and not yet given off."""
+    if not through_resistor(s):
         state["resistor_j"] *= max(1.0 - s["dt_s"] / p["precharge_pause_s"], 0.0) if p["precharge_pause_s"] > 0 else 0.0
     else:
-        if state["rise_s"] < 0.0 and share < RISE_FROM:
-            state["rise_s"], state["rise_share"] = 0.0, 1.0
-        elif state["rise_s"] >= 0.0 and state["rise_share"] == 1.0:
-            state["rise_s"] += s["dt_s"] if share >= RISE_FROM or state["rise_s"] > 0.0 else 0.0
-            if share >= RISE_TO:
-                state["rise_share"] = state["rise_s"] / p["precharge_rise_s"]
         across = pack - bus if bus == bus else pack
         if across == across:
             state["resistor_j"] += across * across / p["precharge_resistance_ohm"] * s["dt_s"]
-    fitted = p["has_precharge"] > 0
-    rise = state["rise_share"] if p["precharge_rise_s"] > 0.0 else 1.0
-    give(verdicts, FAULT_ID.precharge_too_fast, rise, rise, CHANNEL.bus_voltage_v, fitted, True, True)
     heat_j = state["resistor_j"]
-    give(verdicts, FAULT_ID.precharge_resistor_hot, heat_j, heat_j, CHANNEL.precharge_closed, fitted, True, True)
+    give(verdicts, FAULT_ID.precharge_resistor_hot, heat_j, heat_j, CHANNEL.precharge_closed, p["has_precharge"] > 0,
+         True, True)  # fmt: skip

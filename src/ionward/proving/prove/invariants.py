@@ -178,14 +178,18 @@ def check_values(dog: Watchdog, plant: Plant, dt_s: float, time_s: float) -> Non
 def check_switching(dog: Watchdog, plant: Plant, time_s: float) -> None:
     """Closing onto a bus that does not match, and opening above what a contact can break in this direction.
 
-    Excused: a positive contact that was welded before, on which the negative one has to be closed to find it out.
+    Excused: a positive contact that was welded before, on which the negative one has to be closed to find it out; a
+    contact that chatters, which falls off and closes by itself; and a path in which a fuse is open, so that nothing is
+    joined.
     """
     b, past, state = dog.bounds, dog.past, plant.state
-    closed = plant.contactors[KON.closed]
+    closed, chatters = plant.contactors[KON.closed], plant.contactors[KON.chatters_s]
     main = closed[MAIN_POSITIVE] > 0.0 and closed[MAIN_NEGATIVE] > 0.0
+    by_itself = chatters[MAIN_POSITIVE] > 0.0 or chatters[MAIN_NEGATIVE] > 0.0
+    fuse_open = state[STATE.fuse_blown] > 0.0 or state[STATE.pyrofuse_fired] > 0.0
     if main and past[PAST.main_closed] == 0.0 and b[BOUND.has_contactors] > 0.0:
         matches = past[PAST.apart_v] <= b[BOUND.match_v] or abs(past[PAST.bus_v]) < b[BOUND.dead_v]
-        if not matches and past[PAST.positive_welded] == 0.0:
+        if not (matches or by_itself or fuse_open) and past[PAST.positive_welded] == 0.0:
             note(dog, INVARIANT.mismatched_closing, time_s, MAIN_POSITIVE, past[PAST.apart_v])
     past[PAST.main_closed] = 1.0 if main else 0.0
     past[PAST.positive_welded] = plant.contactors[KON.welded, MAIN_POSITIVE]
