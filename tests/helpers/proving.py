@@ -9,10 +9,6 @@ from helpers.scenarios import small_system
 from ionward.battery.system import System
 from ionward.image.build import build_parameters
 
-# Shortcomings of the kernel that a proof shows: a sense wire that breaks wholly drives the reading above it to the end
-# of the sensor's range, so that the two readings are no longer alike; cell overvoltage is told instead.
-NOT_YET = {"the sense wire between two cells breaks"}
-
 
 def quick_system(**tables: dict[str, Any]) -> System:
     """Opens in order within a tenth of a second, and its contactors break what its pulses may be.

@@ -105,7 +105,7 @@ CASES: list[tuple[str, int, float, int, Cause]] = [
     ("cell_undervoltage", LEVEL_FAULT, 0.5, 0, set_cells(2.7, 2.8, 2.8, 2.8)),
     ("cell_undervoltage", LEVEL_CRITICAL, 0.1, 1, set_cells(2.7, 2.4, 2.8, 2.8)),
     ("cell_voltage_spread", LEVEL_INFO, 10.0, 0, set_cells(3.7, 4.0, 3.9, 3.9)),
-    ("cell_voltage_spread", LEVEL_FAULT, 5.0, 1, set_cells(4.15, 3.14, 3.7, 3.7)),
+    ("cell_voltage_spread", LEVEL_FAULT, 5.0, 2, set_cells(4.15, 3.7, 3.14, 3.7)),
     ("cell_sum_mismatch", LEVEL_WARNING, 2.0, -1, set_channel(pack_voltage_v=14.8 + 4 * 0.031)),
     ("cell_sum_mismatch", LEVEL_FAULT, 2.0, -1, set_channel(pack_voltage_v=14.8 - 4 * 0.101)),
     ("charge_overtemperature", LEVEL_FAULT, 1.0, 1, temperature(48.5, 50.0)),

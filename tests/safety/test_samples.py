@@ -63,7 +63,8 @@ class SlowItem:
     def __init__(self) -> None:
         self.good: tuple[float, float] | None = None
         self.same_since = self.newest = self.looked_at = -math.inf
-        self.jump: list[tuple[float, float]] = []
+        self.jump: list[tuple[float, float]] = []  # the good sample before, and those that came too fast since
+        self.agreeing = 0
         self.quality, self.reason, self.held_since = BAD, REASON_NO_VALUE, -math.inf
 
     def why_refused(self, value: float, at: float, now: float) -> int:
@@ -82,12 +83,20 @@ class SlowItem:
         return REASON_NONE
 
     def believe_jump(self, value: float, at: float) -> bool:
-        if self.jump:
-            last, when = self.jump[-1]
-            if not abs(value - last) <= RATE * max(at - when, CYCLE_S):
-                self.jump = []
+        """Three in a row on one level, or on one straight course."""
+        if not self.jump:
+            assert self.good is not None
+            self.jump, self.agreeing = [self.good], 0
+        last, when = self.jump[-1]
+        elapsed = max(at - when, CYCLE_S)
+        agrees = self.agreeing > 0 and abs(value - last) <= RATE * elapsed
+        if self.agreeing > 0:
+            before, earlier = self.jump[-2]
+            expected = last + (last - before) / max(when - earlier, CYCLE_S) * elapsed
+            agrees = agrees or abs(value - expected) <= RATE * elapsed
+        self.agreeing = self.agreeing + 1 if agrees else 1
         self.jump.append((value, at))
-        return len(self.jump) >= 3
+        return self.agreeing >= 3
 
     def tick(self, now: float, value: float, at: float) -> Seen:
         new = False
@@ -98,6 +107,7 @@ class SlowItem:
             reason = self.why_refused(value, at, now)
             if reason != REASON_TIME:
                 self.newest = at
+            # What was believed goes on being believed until a sample keeps to the limit again.
             if reason == REASON_RATE:
                 reason = REASON_NONE if self.believe_jump(value, at) else reason
             else:
@@ -105,7 +115,7 @@ class SlowItem:
             if reason == REASON_NONE:
                 if self.good is None or self.good[0] != value:
                     self.same_since = at
-                self.good, self.quality, self.jump, new = (value, at), GOOD, [], True
+                self.good, self.quality, new = (value, at), GOOD, True
             elif self.quality == GOOD:
                 self.quality, self.held_since = HELD, now
             self.reason = reason
@@ -210,6 +220,19 @@ def test_a_jump_is_believed_with_its_third_sample() -> None:
     items.sample(1.0, 3.0)
     seen = [items.sample(1.0 + k * CYCLE_S, v) for k, v in ((1, 4.5), (2, 4.51), (3, 4.5))]
     assert seen == [(3.0, HELD, REASON_RATE, False)] * 2 + [(4.5, GOOD, REASON_NONE, True)]
+
+
+@pytest.mark.verifies("SR-100")
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_steady_course_faster_than_permitted_is_believed_with_its_third_sample_and_followed(sign: float) -> None:
+    """As a temperature beside a fire: the limit says what is likely, not what is possible."""
+    items = Items()
+    items.sample(1.0, 2.5)
+    course = [2.5 + sign * 0.6 * CYCLE_S * k / 0.01 for k in range(1, 5)]
+    seen = [items.sample(1.0 + k * CYCLE_S, v) for k, v in enumerate(course, 1)]
+    assert [new for *_, new in seen] == [False, False, True, True]
+    assert seen[-1] == (course[-1], GOOD, REASON_NONE, True)
+    assert items.sample(1.05, 2.5)[1:3] == (HELD, REASON_RATE)  # off the course: a jump like any other
 
 
 def test_a_single_spike_leaves_no_trace() -> None:

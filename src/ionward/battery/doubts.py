@@ -13,6 +13,7 @@ from ionward.battery.system import System
 STILL_SHARE = 0.3  # less noise than this share of a digit does not move it
 HIGH_VOLTAGE_V = 60.0  # ISO 6469-3: voltage class B begins above 60 V DC
 BOARD_AIR_C = 40.0  # air around a balancing board in a warm pack
+COARSE_K = 0.3  # a healthy sensor with a coarser digit may stand still while the pack becomes 1 K warmer
 
 
 def system_doubts(system: System) -> Iterator[str]:
@@ -230,7 +231,12 @@ def _sensor(name: str, sensor: Sensor) -> Iterator[str]:
         yield f"sensors.{name}: three times noise ({sensor.noise:g}) is more than the tolerance {sensor.tolerance:g}"
     if sensor.resolution > 2 * sensor.tolerance:
         yield f"sensors.{name}: one digit ({sensor.resolution:g}) is coarser than the tolerance {sensor.tolerance:g}"
-    if sensor.frozen_s > 0 and sensor.noise < STILL_SHARE * sensor.resolution:
+    if sensor.frozen_s > 0 and name == "temperature" and sensor.resolution > COARSE_K:
+        yield (
+            f"sensors.{name}: frozen_s = {sensor.frozen_s:g}, but one digit is {sensor.resolution:g} K: a healthy "
+            "sensor may stand still while the pack becomes 1 K warmer, and will count as frozen"
+        )
+    elif sensor.frozen_s > 0 and name != "temperature" and sensor.noise < STILL_SHARE * sensor.resolution:
         yield (
             f"sensors.{name}: frozen_s = {sensor.frozen_s:g}, but noise is too small to move the last digit: "
             "a healthy sensor at rest will count as frozen"

@@ -17,6 +17,10 @@ PERIOD = "Time between two samples"
 DELAY = "Time from the sample to its arrival"
 AGE_MAX = "A sample older than this is not used"
 FROZEN = "A value that has not moved by one digit for so long counts as frozen; 0: never"
+FROZEN_CELLS = (
+    "A temperature that has not moved by one digit for so long, while most others have moved by 1 K or more, counts as "
+    "frozen; 0: never"
+)
 LOW = "Lowest plausible value, end of the range"
 HIGH = "Highest plausible value, end of the range"
 TOLERANCE = "Accuracy that its maker promises: three standard deviations"
@@ -114,6 +118,12 @@ class TemperatureSensor(Sensor):
     difference_unit = "k"
 
 
+class CellTemperatureSensor(TemperatureSensor):
+    """Measures temperatures at the cells."""
+
+    frozen_s: Annotated[NotNegative, Field(description=FROZEN_CELLS)] = 0.0
+
+
 class CurrentSensor(Sensor):
     """Measures the pack current, positive when charging."""
 
@@ -174,7 +184,7 @@ class Sensors(SystemPart):
 
     hold_s: Annotated[NotNegative, Field(description="A refused sample is bridged by the last good one for so long")]
     cell_voltage: Annotated[VoltageSensor, Field(description="Voltage of every pack cell")]
-    temperature: Annotated[TemperatureSensor, Field(description="Temperature sensors at the cells")]
+    temperature: Annotated[CellTemperatureSensor, Field(description="Temperature sensors at the cells")]
     current: Annotated[CurrentSensor, Field(description="Pack current")]
     current_redundant: Annotated[RedundantCurrentSensor, Field(description="Pack current, measured again")]
     pack_voltage: Annotated[VoltageSensor, Field(description="Voltage at the battery side of the contactors")]

@@ -16,11 +16,12 @@ _CELLS = (
     ),
     Fault(
         id="sense_wire_open", name="Sense wire open", unit="V", scope="cell", direction="above",
-        meaning="Two neighbouring cells read as far above the mean as the other below it: the sense wire between them "
-        "is broken, and neither of them is watched. The lower one of the two is named.",
+        meaning="Of two neighbouring cells one reads as far above the mean as the other below it (half of their "
+        "difference is given): the sense wire between them is broken, and neither of them is watched. The lower one of "
+        "the two is named.",
         action="Have the sense wire between the cell named here and the next one checked.",
-        dtc=0x1A0700, requirement="SR-007", ftti_s=30,
-        warning=Level(0.25, 0.15, 5, 2.0), fault=Level(0.5, 0.2, 5, 2.0),
+        dtc=0x1A0700, requirement="SR-007", ftti_s=2,
+        warning=Level(0.25, 0.15, 5, 2.0), critical=Level(0.5, 0.2, 2, 0.02),
     ),
     Fault(
         id="cell_reading_frozen", name="Cell reading frozen", unit="", scope="cell", direction="above",
@@ -53,8 +54,9 @@ _HEAT = (
     Fault(
         id="thermal_propagation", name="Thermal runaway", unit="", scope="temperature", direction="above",
         meaning="At a place of the pack the temperature rises by 1 K/s or more for over three seconds, and it is "
-        "beyond its maximum or a cell there has lost a quarter of its voltage: cells have run away (GB 38031-2025). "
-        "The number of such places is given.",
+        "beyond its maximum or a cell there has lost a quarter of its voltage (GB 38031-2025); or such a cell has no "
+        "sensor close by, and one of its module warms apart from the pack or is lost: cells have run away. The number "
+        "of such places is given.",
         action="Leave the vehicle or room at once, keep people away, call the fire brigade. Do not open the battery.",
         dtc=0x1A1C00, requirement="SR-084", ftti_s=20,
         critical=Level(0.5, 0.5, 3, 3.0),

@@ -39,6 +39,7 @@ HISTORY_FIELDS = (
     Signal("held_since_s", "s", "Tick time of the first refused sample of this run"),
     Signal("jump", "", "Newest value of a jump that is not believed yet"),
     Signal("jump_s", "s", "Its sample time"),
+    Signal("jump_per_s", "1/s", "How fast the jump went on with it"),
     Signal("jump_samples", "", "Samples of the jump that agree with each other"),
 )
 HISTORY = rows("History", HISTORY_FIELDS)
@@ -80,6 +81,19 @@ HEAT = rows(
         Signal("last_c", "°C", "Sample before"),
         Signal("sample_s", "s", "Time of the sample before"),
         Signal("rate_k_per_s", "K/s", "Rate of rise"),
+        Signal("then_c", "°C", "Temperature when the first of the cells that are fallen now fell; NaN: none is"),
+    ),
+)
+
+# Of every temperature sensor, how it has moved.
+STILL = rows(
+    "StillFields",
+    (
+        Signal("value", "", "Reading since its last change"),
+        Signal("since_s", "s", "Time of that change"),
+        Signal("anchor", "", "Reading from which it is seen whether it moves by much"),
+        Signal("moved_s", "s", "Time when it last had moved by much"),
+        Signal("moved_before_s", "s", "Time when it had the time before"),
     ),
 )
 
@@ -99,6 +113,7 @@ PROTECT_SIGNALS = (
     Signal("acknowledge_count", "", "Acknowledge count of the last tick", "i8"),
     Signal("cell_samples", "", "Cell sweeps judged", "i8"),
     Signal("temperature_samples", "", "Temperature sweeps judged", "i8"),
+    Signal("fallen_s", "s", "Time when the first of the cells fell that have lost their voltage now; NaN: none has"),
     Signal("current_samples", "", "Current samples judged", "i8"),
     Signal("current_is_new", "", "The current was sampled in this tick", "i8"),
     Signal("rejected_samples", "", "Refused samples seen", "i8"),

@@ -69,6 +69,7 @@ def new_protect_memory(size: Size) -> ProtectMemory:
     state = np.zeros(1, PROTECT_RECORD)
     state["precharge_s"] = state["differs_s"] = state["rise_s"] = -1.0
     state["rise_share"], state["tick_s"] = 1.0, np.nan
+    state["fallen_s"] = np.nan
     return ProtectMemory(
         np.zeros((len(VERDICT), len(FAULTS))),
         np.zeros((len(PROGRESS), len(FAULTS))),

@@ -15,31 +15,35 @@ from ionward.image.faults import FAULT_ID
 from ionward.image.inputs import CHANNEL, Array
 from ionward.image.kernel_memory import VERDICT
 from ionward.image.layout import Image
-from ionward.image.parameters import CELLP, MEASURE, Parameters
-from ionward.image.signals import BAD, CELL, MEASURED, MODULE
+from ionward.image.parameters import CELLP, LEVELP, MEASURE, Parameters
+from ionward.image.signals import BAD, CELL, LEVEL_CRITICAL, MEASURED, MODULE, REASON_RANGE
 from ionward.safety.ladder import beyond, give, lowest_set
 from ionward.safety.rules_heat import count_frozen, heat_rules
 
 # Part of the sum-to-pack difference that joints between cells may cause: busbars of 0.1 mΩ are generous.
 JOINT_OHM = 1e-4
 # Neighbours count as torn apart where their distances from the mean differ by less than this share of the half
-# difference; smaller spreads of the pack are not looked at.
+# difference; smaller spreads of the pack are not looked at. A reading so near to the end of its range may lie beyond.
 TORN_SKEW = 0.4
 TORN_LEAST_V = 0.1
+END_V = 0.01
+NOWHERE = -9  # no cell, and none next to it
 
 
 @njit
-def worst_new(values: Array, new: Array, above: bool) -> float:
-    """Worst value among the samples that came in this tick; NaN when none came."""
+def worst_new(values: Array, new: Array, above: bool, torn: int) -> float:
+    """Worst value among the samples that came in this tick, cells at a broken wire left out; NaN when none came."""
     worst = np.nan
     for k in range(values.shape[0]):
-        if new[k] > 0.0 and not (worst >= values[k] if above else worst <= values[k]):
+        if new[k] > 0.0 and k != torn and k != torn + 1 and not (worst >= values[k] if above else worst <= values[k]):
             worst = values[k]
     return worst
 
 
 @njit
-def newest_of(values: Array, new: Array, levels: Array, f: int, above: bool, worst: float, sampled: bool) -> float:
+def newest_of(
+    values: Array, new: Array, levels: Array, f: int, above: bool, worst: float, sampled: bool, torn: int
+) -> float:
     """Newest sample that counts for a fault of many items; NaN when none came.
 
     Cells may be measured one after the other. So that one sample of a bad cell is not counted again with each sample
@@ -48,7 +52,7 @@ def newest_of(values: Array, new: Array, levels: Array, f: int, above: bool, wor
     if not sampled:
         return np.nan
     if beyond(worst, lowest_set(levels, f, above), above):
-        return worst_new(values, new, above)
+        return worst_new(values, new, above, torn)
     return worst
 
 
@@ -67,7 +71,11 @@ def count_bad(block: Array, quality_row: int, limits: Array, since_start_s: floa
 
 @njit
 def cell_rules(parameters: Parameters, image: Image, verdicts: Array, state: Any) -> None:
-    """Cell voltages, their spread, and lost ones."""
+    """Cell voltages, their spread, broken sense wires, and lost cells.
+
+    The two cells at a wire that is broken for certain (SR-007) are not watched: what they seem to be is not told as
+    well, least of all as a deep discharge that locks the pack. Their own fault opens as fast as overvoltage does.
+    """
     s, levels, cells = image.scalars[0], parameters.levels, image.cells
     sampled = s["cell_samples"] != state["cell_samples"]
     state["cell_samples"] = s["cell_samples"]
@@ -76,39 +84,87 @@ def cell_rules(parameters: Parameters, image: Image, verdicts: Array, state: Any
         lost, first = count_bad(cells, CELL.quality, parameters.cell_limits, state["since_start_s"])
     low, high = s["cell_voltage_min_v"], s["cell_voltage_max_v"]
     low_cell, high_cell = s["cell_voltage_min_cell"], s["cell_voltage_max_cell"]
-    complete = lost == 0
     voltage, new = cells[CELL.voltage_v], cells[CELL.new]
-    newest = newest_of(voltage, new, levels, FAULT_ID.cell_overvoltage, True, high, sampled)
+    if sampled:
+        half, place = torn_apart(parameters, cells, s["cell_voltage_mean_v"], high - low)
+        give(verdicts, FAULT_ID.sense_wire_open, half, half, place, True, lost == 0, True)
+    else:
+        verdicts[VERDICT.newest, FAULT_ID.sense_wire_open] = np.nan
+    torn = torn_place(verdicts, levels)
+    if torn != NOWHERE:
+        low, low_cell, high, high_cell = extremes_beside(voltage, torn)
+    complete = lost == 0 and torn == NOWHERE
+    newest = newest_of(voltage, new, levels, FAULT_ID.cell_overvoltage, True, high, sampled, torn)
     give(verdicts, FAULT_ID.cell_overvoltage, high, newest, high_cell, True, complete, True)
-    newest = newest_of(voltage, new, levels, FAULT_ID.cell_undervoltage, False, low, sampled)
+    newest = newest_of(voltage, new, levels, FAULT_ID.cell_undervoltage, False, low, sampled, torn)
     give(verdicts, FAULT_ID.cell_undervoltage, low, newest, low_cell, True, complete, True)
     spread = high - low
     give(verdicts, FAULT_ID.cell_voltage_spread, spread, spread if sampled else np.nan, low_cell, True, complete, True)
     give(verdicts, FAULT_ID.cell_voltage_lost, float(lost), float(lost), first, True, True, True)
-    newest = newest_of(voltage, new, levels, FAULT_ID.deep_discharge, False, low, sampled)
+    newest = newest_of(voltage, new, levels, FAULT_ID.deep_discharge, False, low, sampled, torn)
     give(verdicts, FAULT_ID.deep_discharge, low, newest, low_cell, True, complete, True)
     frozen, first = count_frozen(cells, s["cells_usable"])
     give(verdicts, FAULT_ID.cell_reading_frozen, frozen, frozen, first, True, True, True)
-    if sampled:
-        torn, place = torn_apart(parameters, voltage, s["cell_voltage_mean_v"], spread)
-        give(verdicts, FAULT_ID.sense_wire_open, torn, torn, place, True, complete, True)
-    else:
-        verdicts[VERDICT.newest, FAULT_ID.sense_wire_open] = np.nan
 
 
 @njit
-def torn_apart(parameters: Parameters, voltage: Array, mean: float, spread: float) -> tuple[float, int]:
-    """Half the difference of two neighbours of a module that stand about as far above the mean as below it."""
+def torn_apart(parameters: Parameters, cells: Array, mean: float, spread: float) -> tuple[float, int]:
+    """Half the difference of two neighbours of a module that stand about as far above the mean as below it.
+
+    The wire between them has moved and their sum has not, which no two cells do. Where one of them is read at the end
+    of its range, or beyond it so that its samples are refused, it may stand as far out as the other one needs.
+    """
     worst, place = 0.0, -1
     if not spread > TORN_LEAST_V:
         return worst, place
+    voltage = cells[CELL.voltage_v]
     for k in range(voltage.shape[0] - 1):
-        above, below = voltage[k] - mean, voltage[k + 1] - mean
-        half = 0.5 * abs(above - below)
-        same_module = parameters.cells[CELLP.module, k] == parameters.cells[CELLP.module, k + 1]
-        if half > worst and same_module and abs(above + below) < TORN_SKEW * half:
+        if parameters.cells[CELLP.module, k] != parameters.cells[CELLP.module, k + 1]:
+            continue
+        one, other = voltage[k] - mean, voltage[k + 1] - mean
+        if cells[CELL.reason, k] == REASON_RANGE:
+            one = -other
+        elif cells[CELL.reason, k + 1] == REASON_RANGE:
+            other = -one
+        half, moved = 0.5 * abs(one - other), one + other
+        at_top = at_end(parameters, voltage, k, True) or at_end(parameters, voltage, k + 1, True)
+        at_bottom = at_end(parameters, voltage, k, False) or at_end(parameters, voltage, k + 1, False)
+        unmoved = abs(moved) < TORN_SKEW * half or (at_top and moved < 0.0) or (at_bottom and moved > 0.0)
+        if half > worst and one * other < 0.0 and unmoved:
             worst, place = half, k
     return worst, place
+
+
+@njit
+def at_end(parameters: Parameters, voltage: Array, k: int, top: bool) -> bool:
+    """The cell is read at this end of what its monitor can read."""
+    if top:
+        return bool(voltage[k] >= parameters.cell_limits[MEASURE.maximum, k] - END_V)
+    return bool(voltage[k] <= parameters.cell_limits[MEASURE.minimum, k] + END_V)
+
+
+@njit
+def torn_place(verdicts: Array, levels: Array) -> int:
+    """Lower one of the two cells at a wire that is broken for certain, else `NOWHERE`: where it counts as critical."""
+    f = FAULT_ID.sense_wire_open
+    if verdicts[VERDICT.value, f] > levels[LEVEL_CRITICAL - 1, LEVELP.set, f]:  # false where the level is not in use
+        return int(verdicts[VERDICT.place, f])
+    return NOWHERE
+
+
+@njit
+def extremes_beside(voltage: Array, torn: int) -> tuple[float, int, float, int]:
+    """Lowest and highest cell beside the two at a broken wire; NaN where there is none."""
+    low, high, low_cell, high_cell = np.inf, -np.inf, -1, -1
+    for k in range(voltage.shape[0]):
+        if k != torn and k != torn + 1:
+            if voltage[k] < low:
+                low, low_cell = voltage[k], k
+            if voltage[k] > high:
+                high, high_cell = voltage[k], k
+    if low_cell < 0:
+        low = high = np.nan
+    return low, low_cell, high, high_cell
 
 
 @njit
@@ -128,7 +184,7 @@ def temperature_rules(parameters: Parameters, image: Image, verdicts: Array, sta
     """Temperatures by the direction of the current and without it, modules that disagree, lost sensors."""
     s, block = image.scalars[0], image.temperatures
     sampled = s["temperature_samples"] != state["temperature_samples"]
-    heat_rules(parameters, image, verdicts, heat, sampled)
+    heat_rules(parameters, image, verdicts, state, heat, sampled, torn_place(verdicts, parameters.levels))
     state["temperature_samples"] = s["temperature_samples"]
     lost = unknown = 0
     first = first_cell = -1
@@ -148,8 +204,8 @@ def temperature_rules(parameters: Parameters, image: Image, verdicts: Array, sta
     cold, hot = s["temperature_min_sensor"], s["temperature_max_sensor"]
     new_low = new_high = np.nan
     if sampled:
-        new_low = worst_new(block[MEASURED.value], block[MEASURED.new], False)
-        new_high = worst_new(block[MEASURED.value], block[MEASURED.new], True)
+        new_low = worst_new(block[MEASURED.value], block[MEASURED.new], False, NOWHERE)
+        new_high = worst_new(block[MEASURED.value], block[MEASURED.new], True, NOWHERE)
     give(verdicts, FAULT_ID.charge_overtemperature, high, new_high, hot, known, complete, charging)
     give(verdicts, FAULT_ID.charge_undertemperature, low, new_low, cold, known, complete, charging)
     give(verdicts, FAULT_ID.discharge_overtemperature, high, new_high, hot, known, complete, discharging)

@@ -2,8 +2,9 @@
 
 A sample is accepted when it has a value, stands within its range, came at a plausible time, did not move faster than
 it can, and is not frozen. After a refused sample the last good value is held for a while; then the measurement is bad
-and has no value. A jump that persists is accepted as real after `JUMP_SAMPLES` samples which agree with each other, so
-that nothing is locked out for ever.
+and has no value. What moves too fast is accepted as real after `JUMP_SAMPLES` samples which agree with each other, on a
+new level or on one steady course, so that nothing is locked out for ever. While the course goes on, each further
+sample of it is accepted: a fire beside a sensor is seen until it has reached the end of the range.
 
 Times: a sample may be up to one cycle younger than the tick that reads it; anything later, and anything before the
 sample seen last, has a wrong time. When the clock itself jumps back, every measurement is bad until it has caught up.
@@ -15,7 +16,7 @@ import numpy as np
 
 from ionward._compile import njit
 from ionward.image.inputs import RAW, Array
-from ionward.image.kernel_memory import HISTORY
+from ionward.image.kernel_memory import HISTORY, STILL
 from ionward.image.parameters import MEASURE
 from ionward.image.signals import (
     BAD,
@@ -34,6 +35,8 @@ from ionward.image.signals import (
 )
 
 JUMP_SAMPLES = 3
+# So far have other temperatures moved (K) before one that has not moved by a digit stands out.
+MOVED = 1.0
 
 
 def new_history(items: int) -> Array:
@@ -88,13 +91,63 @@ def silent_before(sample_s: float, limits: Array, history: Array, k: int) -> boo
 
 @njit
 def jump_persists(value: float, sample_s: float, cycle_s: float, limits: Array, history: Array, k: int) -> bool:
-    """Note a sample that came too fast; true when it and those before it agree on a new level."""
-    elapsed_s = max(sample_s - history[HISTORY.jump_s, k], cycle_s)
-    agrees = abs(value - history[HISTORY.jump, k]) <= limits[MEASURE.rate_max, k] * elapsed_s  # false for NaN
-    history[HISTORY.jump_samples, k] = history[HISTORY.jump_samples, k] + 1.0 if agrees else 1.0
+    """Note a sample that came too fast; true when it and those before it agree on a new level or a steady course."""
+    first = history[HISTORY.jump_samples, k] == 0.0
+    before, before_s = history[HISTORY.jump, k], history[HISTORY.jump_s, k]
+    if first:
+        before, before_s = history[HISTORY.good, k], history[HISTORY.good_s, k]
+    elapsed_s = max(sample_s - before_s, cycle_s)
+    moved, may_move = value - before, limits[MEASURE.rate_max, k] * elapsed_s
+    level = abs(moved) <= may_move
+    course = abs(moved - history[HISTORY.jump_per_s, k] * elapsed_s) <= may_move
+    agrees = not first and (level or course)
+    history[HISTORY.jump_samples, k] = min(history[HISTORY.jump_samples, k] + 1.0, JUMP_SAMPLES) if agrees else 1.0
     history[HISTORY.jump, k] = value
     history[HISTORY.jump_s, k] = sample_s
+    history[HISTORY.jump_per_s, k] = moved / elapsed_s
     return bool(history[HISTORY.jump_samples, k] >= JUMP_SAMPLES)
+
+
+@njit
+def excuse_stillness(limits: Array, history: Array, block: Array, still: Array, now_s: float) -> None:
+    """Let a reading of many alike count as frozen only where most of the others have moved on without it.
+
+    A slow quantity may well stand within one digit for hours. While the others stand too, the time of a reading that
+    stands still starts anew, whenever half of it is over.
+
+    Args:
+        limits: `[MEASURE, item]`.
+        history: `[HISTORY, item]`.
+        block: image block of the items.
+        still: `[STILL, item]`, memory.
+        now_s: time of this tick.
+    """
+    quality, value = block[MEASURED.quality], block[0]
+    for k in range(still.shape[1]):
+        if quality[k] == GOOD:
+            if value[k] != still[STILL.value, k]:
+                still[STILL.value, k], still[STILL.since_s, k] = value[k], now_s
+            if abs(value[k] - still[STILL.anchor, k]) >= MOVED:
+                still[STILL.moved_before_s, k], still[STILL.moved_s, k] = still[STILL.moved_s, k], now_s
+                still[STILL.anchor, k] = value[k]
+            elif still[STILL.anchor, k] != still[STILL.anchor, k]:
+                still[STILL.anchor, k] = value[k]
+    for k in range(still.shape[1]):
+        frozen_s = limits[MEASURE.frozen_s, k]
+        half_over = frozen_s > 0.0 and now_s - history[HISTORY.changed_s, k] > 0.5 * frozen_s
+        if quality[k] == GOOD and half_over and not others_moved(quality, still, k):
+            history[HISTORY.changed_s, k] = now_s
+
+
+@njit
+def others_moved(quality: Array, still: Array, k: int) -> bool:
+    """Most of the other good items have moved by `MOVED` since item `k` changed last: as a whole, so twice."""
+    moved = others = 0
+    for other in range(still.shape[1]):
+        if other != k and quality[other] == GOOD:
+            others += 1
+            moved += 1 if still[STILL.moved_before_s, other] > still[STILL.since_s, k] else 0
+    return 2 * moved > others
 
 
 @njit
@@ -104,7 +157,6 @@ def accept(value: float, sample_s: float, history: Array, block: Array, k: int) 
         history[HISTORY.changed_s, k] = sample_s
     history[HISTORY.good, k] = value
     history[HISTORY.good_s, k] = sample_s
-    history[HISTORY.jump_samples, k] = 0.0
     block[0, k] = value
     block[MEASURED.quality, k] = GOOD
     block[MEASURED.reason, k] = REASON_NONE
@@ -145,13 +197,14 @@ def take(
         if silent_before(sample_s, limits, history, k):
             history[HISTORY.changed_s, k] = sample_s
         history[HISTORY.last_s, k] = sample_s
-    if reason == REASON_RATE and jump_persists(value, sample_s, cycle_s, limits, history, k):
+    too_fast = reason == REASON_RATE
+    if not too_fast:
+        history[HISTORY.jump_samples, k] = 0.0
+    elif jump_persists(value, sample_s, cycle_s, limits, history, k):
         reason = REASON_NONE
     if reason == REASON_NONE:
         accept(value, sample_s, history, block, k)
         return True
-    if reason != REASON_RATE:
-        history[HISTORY.jump_samples, k] = 0.0
     block[MEASURED.reason, k] = reason
     if block[MEASURED.quality, k] == GOOD:
         block[MEASURED.quality, k] = HELD

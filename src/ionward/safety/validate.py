@@ -11,10 +11,10 @@ import numpy as np
 
 from ionward._compile import njit
 from ionward.image.inputs import CHANNELS, Array, Raw
-from ionward.image.kernel_memory import HISTORY, VALIDATE_RECORD
+from ionward.image.kernel_memory import HISTORY, STILL, VALIDATE_RECORD
 from ionward.image.layout import Image, Size
 from ionward.image.parameters import Parameters
-from ionward.safety.samples import fit, new_history, validate_block
+from ionward.safety.samples import excuse_stillness, fit, new_history, validate_block
 from ionward.safety.summary import (
     cell_summary,
     cell_temperatures,
@@ -25,13 +25,15 @@ from ionward.safety.summary import (
 
 
 class ValidateMemory(NamedTuple):
-    """Memory of the stage: `[HISTORY, item]` for each block, a record of length 1, room for module counts."""
+    """Memory of the stage: `[HISTORY, item]` for each block, a record of length 1, room for module counts, `[STILL,
+    sensor]`."""
 
     channels: Array
     cells: Array
     temperatures: Array
     state: Any
     module_sensors: Array
+    still: Array
 
 
 def new_validate_memory(size: Size) -> ValidateMemory:
@@ -41,8 +43,9 @@ def new_validate_memory(size: Size) -> ValidateMemory:
     state["steady_since_s"] = np.inf
     state["oldest_cell_s"] = -np.inf
     return ValidateMemory(
-        new_history(CHANNELS), new_history(size.cells), new_history(size.sensors), state, np.zeros(size.modules)
-    )
+        new_history(CHANNELS), new_history(size.cells), new_history(size.sensors), state, np.zeros(size.modules),
+        np.full((len(STILL), size.sensors), np.nan),
+    )  # fmt: skip
 
 
 @njit
@@ -91,4 +94,5 @@ def validate(raw: Raw, parameters: Parameters, image: Image, memory: ValidateMem
     if first or accepted > 0 or refused > 0 or lost > 0:
         temperature_summary(parameters, image, memory.module_sensors)
         cell_temperatures(parameters, image)
+        excuse_stillness(parameters.sensor_limits, memory.temperatures, image.temperatures, memory.still, now_s)
     compare_cell_sum(parameters, image, state, memory.cells[HISTORY.good_s])

@@ -22,6 +22,8 @@ from ionward.twin.rows import CELLS, SET, STATE
 MARGIN_SHARE = 0.1
 # Heating and chilling from outside, as fast as a short or a fire beside a module does at first.
 HEATING_K_PER_S = 2.0
+# So slowly that no rule on the rate of rise is concerned.
+SLOW_K_PER_S = 0.12
 BISECTIONS = 60
 # Polarisation against the target is taken so much larger: it still grows while the fault is being judged.
 GROWING = 1.5
@@ -138,6 +140,13 @@ def heat(ground: Ground, cells: Any, kelvin_per_s: float) -> None:
     settings = ground.plant.settings
     capacity_j_per_k = settings[SET.core_j_per_k] + settings[SET.surface_j_per_k]
     ground.plant.cells[CELLS.heat_w, cells] = kelvin_per_s * capacity_j_per_k
+
+
+def lead_core(plant: Any, cells: Any, kelvin_per_s: float) -> None:
+    """Heated through and through already: the cells' surface rises as fast as their core from the first moment on."""
+    settings = plant.settings
+    lead_k = kelvin_per_s * settings[SET.surface_j_per_k] / settings[SET.core_surface_w_per_k]
+    plant.cells[CELLS.core_c, cells] = plant.cells[CELLS.surface_c, cells] + lead_k
 
 
 def kept_w(plant: Any, target_c: float) -> float:

@@ -11,7 +11,16 @@ import numpy as np
 from ionward.battery.system import System
 from ionward.image.build import system_size
 from ionward.proving.prove import quantities as q
-from ionward.proving.prove.ground import CannotStandError, Ground, Standing, drive_cell_voltage, first_middle_last
+from ionward.proving.prove.ground import (
+    SLOW_K_PER_S,
+    CannotStandError,
+    Ground,
+    Standing,
+    drive_cell_voltage,
+    first_middle_last,
+    heat,
+    lead_core,
+)
 from ionward.proving.prove.points import ALL
 from ionward.proving.prove.ways import (
     NOISE_SIGMAS,
@@ -26,6 +35,7 @@ from ionward.proving.prove.ways import (
     sensors,
 )
 from ionward.safety.rules import JOINT_OHM
+from ionward.safety.samples import MOVED
 from ionward.twin.rows import CELLS, STATE
 
 # A refused sample needs a jump: noise of this many greatest steps makes about six in ten of them refused.
@@ -126,8 +136,8 @@ def _cell_shorts(g: Ground, cell: int) -> Standing:
     return Standing(q.CELL_V, cell, g.level.set - g.sensor("cell_voltage").tolerance, above=False)
 
 
-# Two neighbours that are read too high and too low, or beyond what their monitor can give.
-TORN_CELLS = ("cell_overvoltage", "cell_undervoltage", "cell_voltage_spread", "cell_voltage_lost", "deep_discharge")
+# Two neighbours that are read too high and too low, not yet so far that it can be nothing but the wire.
+TORN_CELLS = ("cell_overvoltage", "cell_undervoltage", "cell_voltage_spread")
 
 
 def _wire_breaks(g: Ground, cell: int) -> Standing:
@@ -142,12 +152,12 @@ def _wire_corrodes(g: Ground, cell: int) -> Standing:
     return Standing()
 
 
-def _frozen_since(g: Ground, name: str) -> Standing:
+def _frozen_since(g: Ground, name: str, after_s: float = 0.0) -> Standing:
     """A reading counts as frozen when it has not moved for so long as the pack file says."""
     frozen_s = g.sensor(name).frozen_s
     if frozen_s == 0.0:
         raise CannotStandError(f"sensors.{name}.frozen_s is 0 in the pack file: frozen readings are not looked for")
-    return Standing(q.TIME_S, 0, float(g.plant.state[STATE.time_s]) + frozen_s)
+    return Standing(q.TIME_S, 0, float(g.plant.state[STATE.time_s]) + after_s + frozen_s)
 
 
 def _cell_freezes(g: Ground, cell: int) -> Standing:
@@ -162,8 +172,16 @@ def _monitor_freezes(g: Ground, module: int) -> Standing:
 
 
 def _temperature_freezes(g: Ground, sensor: int) -> Standing:
+    """While the whole pack slowly becomes warmer. Its time starts anew when half of it is over, until others moved."""
+    if system_size(g.system).sensors < 2:
+        raise CannotStandError("one temperature sensor alone cannot be told from a pack that stands at one temperature")
     g.inject("sensor_frozen", f"temperature {sensor}")
-    return _frozen_since(g, "temperature")
+    everywhere = np.arange(g.plant.cells.shape[1])
+    heat(g, everywhere, SLOW_K_PER_S)
+    lead_core(g.plant, everywhere, SLOW_K_PER_S)
+    half_s = 0.5 * g.sensor("temperature").frozen_s
+    moved_s = 2.0 * MOVED / SLOW_K_PER_S
+    return _frozen_since(g, "temperature", moved_s - math.fmod(moved_s, half_s) if half_s > 0.0 else 0.0)
 
 
 def _frames_disturbed(kind: str) -> Callable[[Ground, int], Standing]:
@@ -204,8 +222,7 @@ CELL_INJECTIONS: tuple[Injection, ...] = (
               opens=False),
     Injection("deep_discharge", "the cell's charge is lowered until its voltage is beyond", _cell_beyond, ALL, cells),
     Injection("deep_discharge", "the cell is shorted inside", _cell_shorts, ROOM, cells),
-    Injection("sense_wire_open", "the sense wire between two cells breaks", _wire_breaks, ALL, wires,
-              answered_by=TORN_CELLS),
+    Injection("sense_wire_open", "the sense wire between two cells breaks", _wire_breaks, ALL, wires),
     Injection("sense_wire_open", "the sense wire between two cells corrodes", _wire_corrodes, ROOM, wires,
               answered_by=TORN_CELLS),
     Injection("cell_readings_disagree", "the main converter of the cell's monitor has an offset", _one_converter_off,
@@ -214,7 +231,7 @@ CELL_INJECTIONS: tuple[Injection, ...] = (
               cells, wait_s=1e4),
     Injection("cell_reading_frozen", "the module's cell monitor repeats its last answer", _monitor_freezes, ROOM,
               modules, wait_s=1e4),
-    Injection("temperature_reading_stuck", "the sensor is read with the same value again and again",
+    Injection("temperature_reading_stuck", "the sensor is read with the same value while the pack becomes warmer",
               _temperature_freezes, ROOM, sensors, wait_s=1e4),
     Injection("monitor_crc", "frames of the cell monitors arrive corrupted", _frames_disturbed("afe_crc"), ROOM,
               modules),

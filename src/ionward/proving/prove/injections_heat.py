@@ -10,15 +10,22 @@ import numpy as np
 from ionward.battery.system import System
 from ionward.image.inputs import CHANNEL
 from ionward.proving.prove import quantities as q
-from ionward.proving.prove.ground import HEATING_K_PER_S, CannotStandError, Ground, Standing, heat, kept_w
+from ionward.proving.prove.ground import (
+    HEATING_K_PER_S,
+    SLOW_K_PER_S,
+    CannotStandError,
+    Ground,
+    Standing,
+    heat,
+    kept_w,
+    lead_core,
+)
 from ionward.proving.prove.points import ALL, CONNECTED
 from ionward.proving.prove.ways import LOADED, ROOM, Injection, fitted, modules, of, one_of, plain, sensors
 from ionward.safety.rules_points import DEMAND_LEAST
 from ionward.twin.fault_catalogue import CONNECTORS, CONTACTORS
 from ionward.twin.rows import CELLS, COOLING_LIQUID, COOLING_NONE, KON, MOD, OUT, SET, STATE
 
-# So slowly that no rule on the rate of rise is concerned.
-SLOW_K_PER_S = 0.12
 # A rise that is judged as one is so many times as fast as its threshold.
 RISE_FACTOR = 1.5
 # Points are heated towards so many times the rise that it takes, so that it comes within a time constant.
@@ -92,14 +99,12 @@ def _one_place_hotter(g: Ground, sensor: int) -> Standing:
 
 
 def _module_rises(g: Ground, sensor: int) -> Standing:
-    """Heated through and through already: its surface rises as fast as its core from the first moment on."""
-    settings, cells = g.plant.settings, g.cells_of_module(g.module_of(sensor))
+    cells = g.cells_of_module(g.module_of(sensor))
     rate_k_per_s = RISE_FACTOR * g.level.set
     heat(g, cells, rate_k_per_s)
     hottest_c = float(g.plant.cells[CELLS.surface_c, cells].max()) + rate_k_per_s * g.fault.ftti_s
     g.plant.cells[CELLS.heat_w, cells] += max(kept_w(g.plant, hottest_c), 0.0)
-    lead_k = rate_k_per_s * settings[SET.surface_j_per_k] / settings[SET.core_surface_w_per_k]
-    g.plant.cells[CELLS.core_c, cells] = g.plant.cells[CELLS.surface_c, cells] + lead_k
+    lead_core(g.plant, cells, rate_k_per_s)
     return Standing()
 
 
