@@ -18,7 +18,7 @@ from ionward.gateway.http import guarded
 
 PATHS = (
     "/state", "/cells", "/cells/{number}", "/processes", "/recorder", "/measurements", "/events", "/events/{number}",
-    "/faults", "/system", "/profiles", "/signals", "/signals/{names}", "/history", "/history/contents",
+    "/faults", "/faults/memory", "/faults/memory/{fault}", "/system", "/profiles", "/signals", "/signals/{names}", "/history", "/history/contents",
     "/history/events", "/commands", "/metrics",
 )  # fmt: skip
 

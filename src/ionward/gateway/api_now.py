@@ -58,6 +58,7 @@ class FaultNow(Answer):
     since: str | None
     count: int
     dtc: str
+    service: bool = Field(description="Its latch is a lock that only the service action `release` takes away")
 
 
 class Alarm(Answer):

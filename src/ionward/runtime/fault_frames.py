@@ -41,6 +41,7 @@ COLUMNS = (JUDGED, *SCALARS, *CHANNELS)
 
 _SIGNALS = {signal.name: signal for signal in (*IMAGE_SIGNALS, *CHANNEL_SIGNALS)}
 UNITS = {name: _SIGNALS[name].unit for name in (*SCALARS, *CHANNELS)}
+CHOICES = {name: _SIGNALS[name].choices for name in (*SCALARS, *CHANNELS)}
 MEANINGS = {name: _SIGNALS[name].meaning for name in (*SCALARS, *CHANNELS)}
 _CHANNEL_ROWS = [getattr(CHANNEL, name) for name in CHANNELS]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ionward.image import signals as sg
 from ionward.image.events import place_words
-from ionward.runtime.fault_frames import JUDGED, MEANINGS, UNITS, Frame
+from ionward.runtime.fault_frames import CHOICES, JUDGED, MEANINGS, UNITS, Frame
 from ionward.runtime.fault_log import FILE, WHICH, Stored, read_log
 from ionward.runtime.fault_memory import AGEING_CYCLES, AVAILABLE, BY_DTC, Entry
 from ionward.runtime.live_state import iso_time
@@ -106,7 +106,7 @@ def one_fault(stored: Stored, fault_id: str, place: int | None = None) -> list[d
 
 
 def frame_view(frame: Frame, unit: str) -> dict[str, Any]:
-    """A freeze frame: `time_s` from the fault, and `signals` with `unit`, `meaning` and `values`.
+    """A freeze frame: `time_s` from the fault, and `signals` with `unit`, `meaning`, `choices` and `values`.
 
     `unit` is that of what the fault's rule judges.
     """
@@ -119,6 +119,7 @@ def frame_view(frame: Frame, unit: str) -> dict[str, Any]:
             name: {
                 "unit": unit if name == JUDGED else UNITS.get(name, ""),
                 "meaning": JUDGED_MEANING if name == JUDGED else MEANINGS.get(name, name),
+                "choices": list(CHOICES.get(name, ())),
                 "values": numbers(frame.column(name).astype(float), DIGITS.get(name, 3)),
             }
             for name in frame.columns

@@ -269,6 +269,7 @@ def _fault(s: Snapshot, k: int) -> dict[str, Any]:
         "since": iso_time(s.wall_of(raised_s)),
         "count": whole(column[FAULT.count], 0),
         "dtc": f"{fault.dtc:06X}",
+        "service": fault.service,
     }
 
 
