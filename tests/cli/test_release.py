@@ -31,8 +31,8 @@ class Bms(HTTPServer):
 
     def state(self) -> dict[str, Any]:
         """As much of the state as is read."""
-        fault = {"id": LOCK, "latched": True, "text": "Deep discharge: over, waits", "meaning": "A cell was emptied.",
-                 "since": None}  # fmt: skip
+        fault = {"id": LOCK, "latched": True, "text": "Deep discharge: over", "where": "cell 17",
+                 "meaning": "A cell was emptied.", "since": None}  # fmt: skip
         return {"name": "Van 7", "faults": [fault] if self.locked else [], "cell_voltage_min_v": 2.9,
                 "cell_voltage_min_cell": 17}  # fmt: skip
 
@@ -84,7 +84,7 @@ def command(bms: Bms, *arguments: str, said: str = "") -> Result:
 def test_it_shows_what_must_be_checked_and_releases_when_told_to(bms: Bms) -> None:
     result = command(bms, LOCK, "--yes")
     assert result.exit_code == 0, result.output
-    for words in ("Van 7: Deep discharge", "Lowest cell now: 2.900 V (cell 17).", *CHECKS[LOCK]):
+    for words in ("Van 7: Deep discharge: over (cell 17)", "Lowest cell now: 2.900 V (cell 17).", *CHECKS[LOCK]):
         assert words in result.output
     assert bms.given == [{"command": "release", "fault": LOCK}]
     assert "Released." in result.output
@@ -119,7 +119,7 @@ def test_what_is_not_locked_is_not_released(bms: Bms) -> None:
 
 def test_without_a_name_it_tells_what_locks_the_pack(bms: Bms) -> None:
     result = command(bms)
-    assert result.output.startswith("deep_discharge: Deep discharge: over, waits")
+    assert result.output.startswith("deep_discharge: Deep discharge: over")
     assert bms.given == []
 
 

@@ -50,7 +50,8 @@ def release(
     held = {item["id"]: item for item in state["faults"] if item["latched"] and item["id"] in LOCKS}
     if not fault:
         for item in held.values():
-            console.print(Text(f"{item['id']}: {item['text']}, since {item['since'] or 'before the last start'}"))
+            since = item["since"] or "before the last start"
+            console.print(Text(f"{item['id']}: {told(item)}, since {since}"))
         if not held:
             console.print(f"No lock holds {state['name']}.")
         return
@@ -68,9 +69,15 @@ def release(
     console.print("Released. The pack stays open until somebody connects it.")
 
 
+def told(item: dict[str, Any]) -> str:
+    """A fault in words, with its place."""
+    where = "" if not item["where"] or item["where"] in item["text"] else f" ({item['where']})"
+    return f"{item['text']}{where}"
+
+
 def show(state: dict[str, Any], item: dict[str, Any], console: Console) -> None:
     """What locked the pack, how it is now, and what must have been checked."""
-    console.print(Text(f"{state['name']}: {item['text']}", "bold"))
+    console.print(Text(f"{state['name']}: {told(item)}", "bold"))
     console.print(Text(item["meaning"]))
     low_v, cell = state["cell_voltage_min_v"], state["cell_voltage_min_cell"]
     if low_v is not None:

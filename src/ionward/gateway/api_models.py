@@ -37,6 +37,7 @@ class FaultHistory(Answer):
     fault: str
     name: str
     action: str
+    service: bool
     level: Level
     latched: bool
     count: int

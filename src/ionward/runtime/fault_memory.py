@@ -197,7 +197,7 @@ class FaultMemory:
         began = connected and self._was_connected is False
         self._was_connected = connected
         if not math.isfinite(self.cycle_began_s):
-            self.cycle_began_s = wall_s
+            self.cycle_began_s, self.urgent = wall_s, True
             return False
         # A clock that was set back begins none; one that was set forward at most one too many.
         length_s = wall_s - self.cycle_began_s

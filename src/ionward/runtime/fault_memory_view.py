@@ -19,6 +19,9 @@ DIGITS = {"cell_voltage_min_v": 4, "cell_voltage_max_v": 4, "soc": 5, JUDGED: 5}
 JUDGED_MEANING = "What the fault's own rule judged"
 
 
+Raised = tuple[int, float]  # place and value
+
+
 class MemoryReader:
     """The memory of a state folder, read again when its file has changed."""
 
@@ -103,6 +106,12 @@ def one_fault(stored: Stored, fault_id: str, place: int | None = None) -> list[d
         }}
         for entry in sorted(found, key=lambda entry: -_known(entry.last_s))
     ]  # fmt: skip
+
+
+def latched_at(stored: Stored) -> dict[str, Raised]:
+    """Where and with which value each latched fault was raised last; the fault block knows the worst place of now."""
+    latched = sorted((e for e in stored.memory.entries.values() if e.latched), key=lambda entry: _known(entry.last_s))
+    return {BY_DTC[entry.dtc].id: (entry.place, entry.value) for entry in latched}
 
 
 def frame_view(frame: Frame, unit: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from ionward.image import exchange as ex
 from ionward.image.blocks import Block, BlockError, words_of
 from ionward.image.layout import Image
 from ionward.runtime import live_commands as commands
-from ionward.runtime.fault_memory_view import MemoryReader, memory_view, one_fault
+from ionward.runtime.fault_memory_view import MemoryReader, latched_at, memory_view, one_fault
 from ionward.runtime.live_blocks import Copies, Copy, image_over, raw_over, record_over
 from ionward.runtime.live_cells import cell_view, cells_view, measurements_view
 from ionward.runtime.live_commands import Place
@@ -189,7 +189,7 @@ class Live:
 
     def state(self) -> dict[str, Any]:
         """State, limits with their reasons, contactors, enables, faults: see `live_state.state_view`."""
-        return state_view(self.snapshot())
+        return state_view(self.snapshot(), latched_at(self._fault_memory.read()))
 
     def cells(self) -> dict[str, Any]:
         """An array for each quantity, one entry a cell: see `live_cells.cells_view`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,12 +20,17 @@ from ionward.runtime.live_values import number, whole, word
 from ionward.runtime.pyrofuse import TEST_REFUSED
 
 NO_PLACE = -1
+LOCKED = "locked until a service action releases it"
 
 
-def state_view(s: Snapshot) -> dict[str, Any]:
+Raised = Mapping[str, tuple[int, float]]
+
+
+def state_view(s: Snapshot, raised: Raised | None = None) -> dict[str, Any]:
     """Everything that the overview shows, as values that JSON can hold.
 
-    Current and power are positive when charging; SOC 0..1; ages in seconds, None where nothing has come yet.
+    Current and power are positive when charging; SOC 0..1; ages in seconds, None where nothing has come yet. `raised`
+    tells by fault where, and with which value, one that is latched was raised.
     """
     scalars = s.image.scalars[0]
     driven = s.driven[0]
@@ -58,7 +64,7 @@ def state_view(s: Snapshot) -> dict[str, Any]:
         "guard": guard_view(s),
         "trip": trip_view(s),
         "alarms": alarms(s, disagree),
-        "faults": fault_list(s),
+        "faults": fault_list(s, raised),
         "latched_faults": int(scalars["latched_faults"]),
         "limits": limits(s),
         "wish": {
@@ -231,27 +237,33 @@ def _fault_words(s: Snapshot, number_of: int) -> str:
 # Faults.
 
 
-def fault_list(s: Snapshot) -> list[dict[str, Any]]:
-    """Faults that are present or wait to be acknowledged, the gravest first, then the newest."""
+def fault_list(s: Snapshot, raised: Raised | None = None) -> list[dict[str, Any]]:
+    """Faults that are present or wait to be acknowledged, the gravest first, then the newest.
+
+    One that is over is told with the place where it was raised (`raised`), which is to be looked at: the fault block
+    has the worst place of now.
+    """
     faults = s.image.faults
     present = np.flatnonzero((faults[FAULT.level] > 0) | (faults[FAULT.latched_level] > 0)).tolist()
-    items = [_fault(s, k) for k in present]
+    items = [_fault(s, k, (raised or {}).get(FAULTS[k].id)) for k in present]
     ranks = {name: rank for rank, name in enumerate(sg.LEVELS)}
     return sorted(
         items, key=lambda f: (-ranks.get(f["level"], 0), f["since_s"] if f["since_s"] is not None else math.inf)
     )
 
 
-def _fault(s: Snapshot, k: int) -> dict[str, Any]:
+def _fault(s: Snapshot, k: int, raised: tuple[int, float] | None) -> dict[str, Any]:
     fault, column = FAULTS[k], s.image.faults[:, k]
     level, latched = whole(column[FAULT.level], 0), whole(column[FAULT.latched_level], 0)
     place, value = whole(column[FAULT.place]), float(column[FAULT.value])
+    if not level and raised is not None:
+        place, value = raised
     raised_s = raised_at(s, k)
     details = _details(fault, place, value)
     shown = word(sg.LEVELS, level or latched)
     text = f"{fault.name}: {LEVEL_WORDS.get(shown, shown)}" + (f" ({details})" if details else "")
     if not level:
-        text = f"{fault.name}: over, waits to be acknowledged"
+        text = f"{fault.name}: over, {LOCKED if fault.service else 'waits to be acknowledged'}"
     return {
         "id": fault.id,
         "name": fault.name,
