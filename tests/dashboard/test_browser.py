@@ -175,7 +175,8 @@ def test_a_remembered_fault_opens_to_the_second_before_and_after(address: str, c
             row.click()
             drawn = page.locator("tr.detail figure.frozen")
             expect(drawn.first).to_be_visible()
-            assert drawn.count() > 15
+            assert drawn.count() > 8
+            expect(page.locator("tr.detail .same")).to_contain_text("The same all the time")
             expect(page.locator("tr.detail figure", has_text="State")).to_contain_text("fault")
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             row.click()

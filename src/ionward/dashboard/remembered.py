@@ -138,7 +138,8 @@ def _frame(which: str, frame: Item) -> Item:
         "title": f"{WHICH_WORDS[which]}, {figures.clock(frame['time'])}",
         "mark": ", ".join(marks),
         "time_s": frame["time_s"],
-        "curves": [curve for curve in drawn if curve is not None],
+        "curves": [curve for curve in drawn if curve is not None and not curve["flat"]],
+        "same": [f"{curve['name']} {curve['after']}" for curve in drawn if curve is not None and curve["flat"]],
     }
 
 
@@ -160,8 +161,9 @@ def _curve(key: str, frame: Item) -> Item | None:
         "name": name,
         "before": said[0],
         "after": said[1],
-        "low": "" if choices else _said(low, unit, digits, ()),
-        "high": "" if choices or low == high else _said(high, unit, digits, ()),
+        "flat": low == high and len(present) == len(values),
+        "low": _said(low, unit, digits, choices),
+        "high": _said(high, unit, digits, choices),
         "steps": bool(choices),
         "values": values,
     }

@@ -66,7 +66,7 @@ def state_view(s: Snapshot, raised: Raised | None = None) -> dict[str, Any]:
         "alarms": alarms(s, disagree),
         "faults": fault_list(s, raised),
         "latched_faults": int(scalars["latched_faults"]),
-        "limits": limits(s),
+        "limits": limits(s, raised),
         "wish": {
             "connect": bool(driven["vehicle_connect"]),
             "purpose": word(("drive", "charge"), driven["vehicle_purpose"]),
@@ -185,8 +185,8 @@ def _auxiliaries(s: Snapshot) -> dict[str, Any]:
 # Limits and what sets them.
 
 
-def limits(s: Snapshot) -> dict[str, Any]:
-    """Both current limits, continuous and for ten seconds, and in words what sets them."""
+def limits(s: Snapshot, raised: Raised | None = None) -> dict[str, Any]:
+    """Both current limits, continuous and for ten seconds, and in words what sets them; `raised` as in `fault_list`."""
     scalars = s.image.scalars[0]
     out: dict[str, Any] = {}
     for way in ("charge", "discharge"):
@@ -194,7 +194,7 @@ def limits(s: Snapshot) -> dict[str, Any]:
         out |= {
             f"{way}_a": number(scalars[f"{way}_limit_a"], 2),
             f"{way}_pulse_a": number(scalars[f"{way}_limit_pulse_a"], 2),
-            f"{way}_reason": limit_reason(s, way, rule, place),
+            f"{way}_reason": limit_reason(s, way, rule, place, raised),
             f"{way}_rule": word(sg.LIMIT_RULES, rule),
             f"{way}_place": place,
             f"{way}_rated_a": number(s.traits.limits.get(f"{way}_current_max_a", math.nan), 2),
@@ -203,12 +203,12 @@ def limits(s: Snapshot) -> dict[str, Any]:
     return out
 
 
-def limit_reason(s: Snapshot, way: str, rule: int, place: int) -> str:
+def limit_reason(s: Snapshot, way: str, rule: int, place: int, raised: Raised | None = None) -> str:
     """What sets a limit, as a person would say it: the rule, whose it is and the number that it judged."""
     name = word(sg.LIMIT_RULES, rule)
     image = s.image
     if rule in (sg.RULE_WARNING, sg.RULE_FAULT):
-        return f"{name}: {_fault_words(s, place)}" if 0 <= place < len(FAULTS) else name
+        return f"{name}: {_fault_words(s, place, raised)}" if 0 <= place < len(FAULTS) else name
     if rule == sg.RULE_RATED:
         rated_a = s.traits.limits.get(f"{way}_current_max_a")
         return f"{name} ({rated_a:g} A)" if isinstance(rated_a, int | float) else name
@@ -227,10 +227,9 @@ def _bracket(value: Any, form: str, unit: str) -> str:
     return f" ({float(value):{form}} {unit})" if math.isfinite(float(value)) else ""
 
 
-def _fault_words(s: Snapshot, number_of: int) -> str:
+def _fault_words(s: Snapshot, number_of: int, raised: Raised | None) -> str:
     fault = FAULTS[number_of]
-    column = s.image.faults[:, number_of]
-    details = _details(fault, whole(column[FAULT.place]), float(column[FAULT.value]))
+    details = _details(fault, *_where(s, number_of, (raised or {}).get(fault.id)))
     return fault.name + (f" ({details})" if details else "")
 
 
@@ -255,9 +254,7 @@ def fault_list(s: Snapshot, raised: Raised | None = None) -> list[dict[str, Any]
 def _fault(s: Snapshot, k: int, raised: tuple[int, float] | None) -> dict[str, Any]:
     fault, column = FAULTS[k], s.image.faults[:, k]
     level, latched = whole(column[FAULT.level], 0), whole(column[FAULT.latched_level], 0)
-    place, value = whole(column[FAULT.place]), float(column[FAULT.value])
-    if not level and raised is not None:
-        place, value = raised
+    place, value = _where(s, k, raised)
     raised_s = raised_at(s, k)
     details = _details(fault, place, value)
     shown = word(sg.LEVELS, level or latched)
@@ -283,6 +280,14 @@ def _fault(s: Snapshot, k: int, raised: tuple[int, float] | None) -> dict[str, A
         "dtc": f"{fault.dtc:06X}",
         "service": fault.service,
     }
+
+
+def _where(s: Snapshot, k: int, raised: tuple[int, float] | None) -> tuple[int, float]:
+    """Place and value of a fault: as the block has them while it stands, as it was raised once it is over."""
+    column = s.image.faults[:, k]
+    if raised is not None and not column[FAULT.level]:
+        return raised
+    return whole(column[FAULT.place]), float(column[FAULT.value])
 
 
 def _details(fault: Fault, place: int, value: float) -> str:

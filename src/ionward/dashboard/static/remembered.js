@@ -27,14 +27,15 @@ function drawn(times, one) {
   const changed = one.before !== one.after;
   return h("figure", { class: "frozen" },
     h("figcaption", {}, h("span", { class: "w" }, one.name), h("span", { class: "b" }, changed ? `${one.before} → ` : "", h("b", {}, one.after))),
-    h("div", { class: "plot" }, h("span", { class: "high" }, one.high), curve(times, one), h("span", { class: "low" }, one.high ? one.low : "")));
+    h("div", { class: "plot" }, h("div", { class: "ends" }, h("span", {}, one.high), h("span", {}, one.low)), curve(times, one)));
 }
 
 function frame(one) {
   const grid = h("div", { class: "frozen-grid" }, ...one.curves.map((curve) => drawn(one.time_s, curve)));
   return h("section", { class: "freeze-frame" },
     h("h3", {}, one.title, one.mark ? h("span", { class: "pill", "data-tone": "warning" }, one.mark) : null),
-    h("p", { class: "note" }, "One second before the fault to one second after it; the dashed line is the fault. Values just before → at the end."), grid);
+    h("p", { class: "note" }, "One second before the fault to one second after it; the dashed line is the fault. Values: just before it → at the end."), grid,
+    one.same.length ? h("p", { class: "same" }, h("b", {}, "The same all the time: "), one.same.join(" · ")) : null);
 }
 
 const COLUMNS = [["", ""], ["wide event-text", ""], ["", ""], ["nowrap", "first"], ["nowrap", "last"], ["r", "count"], ["r", ""]];
@@ -79,7 +80,8 @@ export class FaultTable {
     if (status.dataset.words !== said) {
       status.dataset.words = said;
       const tone = { locked: "critical", latched: "warning", confirmed: "info" };
-      status.replaceChildren(...row.status.map((word) => h("span", { class: "pill", "data-tone": tone[word] }, word)), row.ageing ? h("span", { class: "job" }, row.ageing) : "");
+      const pills = row.status.map((word) => h("span", { class: "pill", "data-tone": tone[word] }, word));
+      status.replaceChildren(h("span", { class: "pills" }, ...pills), row.ageing ? h("span", { class: "job" }, row.ageing) : "");
     }
     text(first, row.first);
     text(last, row.last);
