@@ -17,7 +17,7 @@ from ionward.battery.system import System
 from ionward.cli.fault_memory import tell_memory
 from ionward.errors import UserError
 from ionward.image.build import load_pack
-from ionward.image.fault_levels import LEVEL_NAMES, decision_time_s, ftti_s, resolved_levels, sample_period_s
+from ionward.image.fault_levels import ABSENT, LEVEL_NAMES, decision_time_s, ftti_s, resolved_levels, sample_period_s
 from ionward.image.faults import BY_ID, FAULTS, Fault, Level
 from ionward.image.summary import applies
 from ionward.safety_case.case import Goal, Technical, load_case
@@ -96,6 +96,10 @@ def as_dict(fault: Fault, pack: System | None) -> dict[str, Any]:
         "direction": fault.direction,
         "dtc": f"{fault.dtc:06X}",
         "latching": fault.latching,
+        "service": fault.service,
+        "retry": fault.retry,
+        "cool_down_s": pack.faults.get(fault.id, ABSENT).cool_down_s if pack else None,
+        "retries": pack.faults.get(fault.id, ABSENT).retries if pack else None,
         "ftti_s": ftti_s(fault, pack) if pack else fault.ftti_s,
         "judged": applies(fault, pack) if pack else None,
         "relative_to": "" if pack else fault.relative_to,
@@ -142,8 +146,7 @@ def explain(fault: Fault, pack: System | None, console: Console) -> None:
     )
     console.print(Text(fault.meaning))
     console.print(Text(f"What to do: {fault.action}"))
-    latching = "waits to be acknowledged once it reached fault or critical" if fault.latching else "goes by itself"
-    console.print(Text(f"It {latching}."))
+    console.print(Text(f"It {_afterwards(fault, pack)}."))
     if pack and not applies(fault, pack):
         console.print(Text("This pack does not have what it is judged by: it is never raised here.", "bold"))
     words = dict(reaction_of(fault, pack))
@@ -158,6 +161,23 @@ def explain(fault: Fault, pack: System | None, console: Console) -> None:
         console.print(Text(f"{fault.requirement}: {requirement.text}"))
     for goal in goals:
         console.print(Text(f"{goal.id}: {goal.text}", "dim"))
+
+
+def _afterwards(fault: Fault, pack: System | None) -> str:
+    """What happens once the fault has opened the contactors and is gone."""
+    if not fault.latching:
+        return "goes by itself"
+    if fault.service:
+        return "is a lock: once it is gone, the service action `release` ends it, nothing else"
+    change = pack.faults.get(fault.id, ABSENT) if pack else ABSENT
+    cools = f", {change.cool_down_s:g} s after it is gone at the earliest" if change.cool_down_s else ""
+    waits = f"waits to be acknowledged once it reached fault or critical{cools}"
+    if change.retries:
+        times = "once" if change.retries == 1 else f"{change.retries} times"
+        waits += f"; at the level fault it is retried {times} an hour before"
+    elif fault.retry:
+        waits += "; a pack file may let it be retried (`retries`, `cool_down_s`)"
+    return waits
 
 
 def _safety(fault: Fault) -> tuple[Technical | None, list[Goal]]:

@@ -262,9 +262,11 @@ def fault_item(fault: Item) -> Item:
     if known(fault["value"]) and fault["unit"]:
         said.append(f"{fault['value']:.4g} {fault['unit']}".replace("-", figures.MINUS))
     locked = fault["service"] and fault["latched"]
-    status = "" if fault["active"] else "over, locked" if locked else "over, waits to be acknowledged"
-    if fault["active"] and fault["latched"]:
-        status = "locked" if locked else "latched"
+    if fault["active"]:
+        status = "" if not fault["latched"] else "locked" if locked else "latched"
+    else:
+        cools = f"cools down for another {figures.span(fault['cools_s'])}" if fault["cools_s"] else ""
+        status = "over, " + ("locked" if locked else cools or "waits to be acknowledged")
     return {
         "id": fault["id"],
         "level": fault["level"],

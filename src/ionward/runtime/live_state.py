@@ -260,7 +260,7 @@ def _fault(s: Snapshot, k: int, raised: tuple[int, float] | None) -> dict[str, A
     shown = word(sg.LEVELS, level or latched)
     text = f"{fault.name}: {LEVEL_WORDS.get(shown, shown)}" + (f" ({details})" if details else "")
     if not level:
-        text = f"{fault.name}: over, {LOCKED if fault.service else 'waits to be acknowledged'}"
+        text = f"{fault.name}: over, {_waits(fault, float(column[FAULT.cools_s]))}"
     return {
         "id": fault.id,
         "name": fault.name,
@@ -277,9 +277,18 @@ def _fault(s: Snapshot, k: int, raised: tuple[int, float] | None) -> dict[str, A
         "since_s": _since(s, raised_s),
         "since": iso_time(s.wall_of(raised_s)),
         "count": whole(column[FAULT.count], 0),
+        "cools_s": number(float(column[FAULT.cools_s])),
+        "retries": whole(column[FAULT.retries], 0),
         "dtc": f"{fault.dtc:06X}",
         "service": fault.service,
     }
+
+
+def _waits(fault: Fault, cools_s: float) -> str:
+    """What a latched fault that is over waits for."""
+    if fault.service:
+        return LOCKED
+    return f"cools down for another {cools_s:.0f} s" if cools_s > 0.0 else "waits to be acknowledged"
 
 
 def _where(s: Snapshot, k: int, raised: tuple[int, float] | None) -> tuple[int, float]:
