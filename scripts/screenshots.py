@@ -121,7 +121,7 @@ def main() -> None:
             page.goto(ADDRESS)
             picture(page, "fault")
             page.goto(ADDRESS + PAGES["events"])
-            page.locator('[data-part="log"] tr', has_text="nterlock").first.click()
+            page.locator('[data-part="faults"] tr', has_text="nterlock").first.click()
             picture(page, "events")
 
 

@@ -164,6 +164,54 @@ def test_stale_data_and_faults_cannot_be_overlooked(address: str, chromium: Brow
         assert told == []
 
 
+def test_a_remembered_fault_opens_to_the_second_before_and_after(address: str, chromium: Browser) -> None:
+    ask(address, "inject/hvil_open")
+    for width in (1400, 400):
+        with opened(chromium, width) as (page, told):
+            page.goto(f"{address}/events")
+            row = page.locator('[data-part="faults"] tr', has_text="Interlock loop open")
+            expect(row).to_contain_text("confirmed")
+            page.wait_for_timeout(1500)
+            row.click()
+            drawn = page.locator("tr.detail figure.frozen")
+            expect(drawn.first).to_be_visible()
+            assert drawn.count() > 8
+            expect(page.locator("tr.detail .same")).to_contain_text("The same all the time")
+            expect(page.locator("tr.detail figure", has_text="State")).to_contain_text("fault")
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            row.click()
+            expect(drawn).to_have_count(0)
+            assert told == []
+    ask(address, "end/all")
+
+
+def test_a_lock_is_released_after_it_was_asked(address: str, chromium: Browser) -> None:
+    ask(address, "inject/sensor_stuck?place=cell_voltage%2017&value=1.2")
+    until(lambda: any(fault["service"] and fault["latched"] for fault in ask(address, "state")["faults"]))
+    with opened(chromium) as (page, told):
+        page.goto(address)
+        button = page.locator(".fault", has_text="Deep discharge").get_by_role("button", name="Release")
+        button.click()
+        dialog = page.locator(".ion-dialog")
+        expect(dialog).to_contain_text("measured by hand")
+        dialog.get_by_role("button", name="Release").click()
+        expect(dialog.locator(".refused")).to_contain_text("Refused: ")
+        page.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)
+        ask(address, "end/all")
+        banner = page.locator(".banner", has_text="The pack is locked")
+        banner.get_by_role("button", name="Release").click()
+        dialog.get_by_role("button", name="Cancel").click()
+        expect(dialog).to_have_count(0)
+        assert any(fault["service"] for fault in ask(address, "state")["faults"])
+        banner.get_by_role("button", name="Release").click()
+        dialog.get_by_role("button", name="Release").click()
+        expect(dialog.locator(".done")).to_contain_text("Released.")
+        until(lambda: not any(fault["service"] for fault in ask(address, "state")["faults"]))
+        expect(banner).to_have_count(0)
+        assert told == []
+
+
 def test_a_trend_is_saved_as_a_table(address: str, chromium: Browser) -> None:
     with opened(chromium) as (page, told):
         page.goto(f"{address}/trends?signals=soc,cell_voltage_v[17]")

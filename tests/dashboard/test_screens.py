@@ -72,9 +72,9 @@ def test_events_have_levels_in_words_and_values_around_them(watch: Watch) -> Non
     watched = watch()
     watched.feed.twin.inject("hvil_open", None, None)
     watched.after(3.0)
-    page = events.events_page(watched.live.events(), watched.live.fault_history())
+    page = events.events_page(watched.live.events(), watched.live.fault_history(), watched.live.fault_memory())
     row = next(row for row in page["faults"] if row["fault"] == "hvil_open")
-    assert row["latched"]
+    assert row["status"] == ["latched", "confirmed"]
     assert row["count"] >= 1
     assert page["waiting"] >= 1
     raised = next(row for row in page["events"] if "nterlock" in row["text"])

@@ -18,14 +18,15 @@ from ionward.gateway.http import guarded
 
 PATHS = (
     "/state", "/cells", "/cells/{number}", "/processes", "/recorder", "/measurements", "/events", "/events/{number}",
-    "/faults", "/system", "/profiles", "/signals", "/signals/{names}", "/history", "/history/contents",
-    "/history/events", "/commands", "/metrics",
+    "/faults", "/faults/memory", "/faults/memory/{fault}", "/system", "/profiles", "/signals", "/signals/{names}",
+    "/history", "/history/contents", "/history/events", "/commands", "/metrics",
 )  # fmt: skip
 
 WITH_INPUT = (
     "/cells/{number}",
     "/events",
     "/events/{number}",
+    "/faults/memory/{fault}",
     "/signals/{names}",
     "/history",
     "/history/events",

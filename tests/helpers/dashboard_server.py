@@ -1,7 +1,7 @@
 """The dashboard over a feed, as a server of its own: `dashboard_server.py SYSTEM.toml FOLDER PORT`.
 
-`/feed/freeze/NAME`, `/feed/thaw/NAME`, `/feed/guard/REASON` and `/feed/inject/FAULT?place=…&value=…` change what runs
-behind it. In tests: `with dashboard_server(example("ev-96s"), tmp_path) as address:`.
+`/feed/freeze/NAME`, `/feed/thaw/NAME`, `/feed/guard/REASON`, `/feed/inject/FAULT?place=…&value=…` and `/feed/end/all`
+change what runs behind it. In tests: `with dashboard_server(example("ev-96s"), tmp_path) as address:`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from helpers.livefeed import Livefeed
+    from ionward.twin.faults import Undo
 
 START_S = 120.0  # the very first time something may have to be compiled
 
@@ -38,6 +39,7 @@ def serve(system_file: str, folder: Path, port: int) -> None:
     feed.run(1.0).connect()
     feed.run(2.0)
     app = FastAPI()
+    undo: list[Undo] = []
 
     @app.get("/feed/{what}/{name}")
     def change(what: str, name: str, place: str = "", value: float | None = None) -> str:
@@ -48,7 +50,10 @@ def serve(system_file: str, folder: Path, port: int) -> None:
         elif what == "guard":
             feed.guard_reason = int(name)
         elif what == "inject":
-            feed.twin.inject(name, int(place) if place.isdecimal() else place or None, value)
+            undo.append(feed.twin.inject(name, int(place) if place.isdecimal() else place or None, value))
+        elif what == "end":
+            while undo:
+                undo.pop()()
         return "done"
 
     live = Live(folder, writer=True, clock=feed.clock)
@@ -75,7 +80,7 @@ def dashboard_server(system_file: Path, folder: Path) -> Iterator[str]:
     here = Path(__file__).parents[1]
     process = subprocess.Popen(
         [sys.executable, __file__, str(system_file), str(folder), str(port)],
-        env=os.environ | {"PYTHONPATH": str(here)},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(here), os.environ.get("PYTHONPATH", "")])},
         stdout=subprocess.DEVNULL,
     )
     address = f"http://127.0.0.1:{port}"

@@ -23,26 +23,32 @@ from ionward.hardware.ports import Outputs
 from ionward.image import exchange as ex
 from ionward.image.blocks import Block, words_of
 from ionward.image.build import load_pack, system_size
+from ionward.image.faults import FAULTS
 from ionward.image.inputs import CHANNEL, RAW, new_command
 from ionward.image.signals import CELL, FAULT, LEVEL_FAULT, STATE_CONNECTED
 from ionward.proving.load_profile import build_profile
 from ionward.proving.scenario import built_in_scenario
+from ionward.runtime.fault_watch import FaultWatch, image_raster_s
 from ionward.runtime.live_blocks import image_words, raw_words
 from ionward.runtime.live_commands import END_ALL, injectable, place_of
 from ionward.runtime.plan import Plan
 from ionward.runtime.recorder_record import RECORDER_RECORD, RECORDER_RECORDING
+from ionward.runtime.ring import COMMAND_AT, VALUES_AT, ring_words
+from ionward.runtime.survival_record import pack_fingerprint
 from ionward.twin.faults import Undo, problem_of
 from ionward.twin.rows import SET
 from ionward.twin.twin import Twin
 
 ROLES = ("plant", "control", "guard", "recorder", "services")
 IMAGE_PERIOD_S = 0.01
+WATCH_PERIOD_S = 0.05
 
 
 class Livefeed:
     """Feeds `folder` from a pack. `time_s` is its own monotonic time; `clock` gives it to a `Live`.
 
-    `frozen` processes (names of `ROLES`) publish nothing; `guard_reason` lets the guard withhold its enable.
+    `frozen` processes (names of `ROLES`) publish nothing; `guard_reason` lets the guard withhold its enable. The fault
+    memory is kept in the folder `state`.
     """
 
     def __init__(
@@ -88,7 +94,10 @@ class Livefeed:
         self._message = np.zeros(1, ex.COMMAND_MESSAGE_RECORD)
         self._injection = np.zeros(1, ex.INJECTION_RECORD)
         self._undo: dict[str, list[Undo]] = {}
-        self._image_s = -np.inf
+        (folder / "state").mkdir(exist_ok=True)
+        self._wall_s = self.plan.started_wall_s - self.time_s
+        self.watch = self._new_watch()
+        self._watch_s = self._image_s = -np.inf
         self._ticks = 0
         self._ahead_s: float | None = None
         self._thread: threading.Thread | None = None
@@ -99,7 +108,8 @@ class Livefeed:
         words = {
             "io": (8, raw_words(size) + words_of(ex.DRIVEN_RECORD)),
             "control": (8, words_of(ex.CONTROL_RECORD) + size.cells),
-            "image": (4, image_words(size)),
+            "image": (32, image_words(size)),
+            "ring": (8, ring_words(size)),
             "guard": (8, words_of(ex.GUARD_RECORD)),
             "commands": (64, words_of(ex.COMMAND_MESSAGE_RECORD)),
             "injections": (16, words_of(ex.INJECTION_RECORD)),
@@ -113,6 +123,12 @@ class Livefeed:
         self.blocks = {name: Block.writer(self.folder / f"{name}.block") for name in mine}
         self._commands = Block.reader(self.folder / "commands.block")
         self._injections = Block.reader(self.folder / "injections.block")
+
+    def _new_watch(self) -> FaultWatch:
+        image, ring = (Block.reader(self.folder / f"{name}.block") for name in ("image", "ring"))
+        pack, state = pack_fingerprint(self.plan.system, self.size), self.folder / "state"
+        raster_s = image_raster_s(self.cycle_s)
+        return FaultWatch(image, ring, self.size, raster_s, pack, "boot", state, self._wall_s + self.time_s)
 
     def _health(self, role: str) -> Any:
         health = np.zeros(1, ex.HEALTH_RECORD)
@@ -237,10 +253,23 @@ class Livefeed:
             self.command["acknowledge_count"] += 1
             self.command["connect"] = 0
             self.driven["tripped"], self.driven["trip_reason"] = 0, 0
+        elif name == "clear_faults":
+            self.command["clear_count"] += 1
+        elif name == "release":
+            return self._release(int(value), faults)
         elif name in ("balance_auto", "balance_off"):
             self.command["balancing_allowed"] = name == "balance_auto"
         elif name.startswith("derate_"):
             self.command[name.removeprefix("derate_") + "_factor"] = value
+        return ex.REFUSED_NOT
+
+    def _release(self, k: int, faults: Any) -> int:
+        if not FAULTS[k].service or not faults[FAULT.latched_level, k]:
+            return ex.REFUSED_NO_LOCK
+        if faults[FAULT.level, k] >= LEVEL_FAULT:
+            return ex.REFUSED_ACTIVE
+        self.command["release_fault"] = k
+        self.command["release_count"] += 1
         return ex.REFUSED_NOT
 
     def _take_injection(self) -> None:
@@ -282,6 +311,9 @@ class Livefeed:
             if now_s - self._image_s >= IMAGE_PERIOD_S * 0.9:
                 self._image_s = now_s
                 self.blocks["image"].publish(self._flat(image))
+            ring = np.zeros(ring_words(self.size), np.int64)
+            ring[COMMAND_AT:VALUES_AT] = self.command.view(np.int64)
+            self.blocks["ring"].publish(ring)
         if "guard" not in self.frozen:
             guard = self.guard
             guard["time_s"], guard["cycle"] = now_s, self._ticks
@@ -289,6 +321,9 @@ class Livefeed:
             self.blocks["guard"].publish(guard.view(np.float64))
         self.blocks["supervisor"].publish(np.array([now_s, 0.0]))
         if "recorder" not in self.frozen:
+            if now_s - self._watch_s >= WATCH_PERIOD_S:
+                self._watch_s = now_s
+                self.watch.step(now_s, self._wall_s + now_s)
             recorder = self.recorder
             recorder["time_s"], recorder["state_copy_time_s"] = now_s, now_s - 0.2
             recorder["recorded_ticks"] = self._ticks

@@ -17,7 +17,11 @@ from helpers.fake_control import CYCLE_S, WALL_S, FakeControl
 from helpers.recordings import SIZE, small_system
 from ionward.battery.system import System
 from ionward.image.blocks import Block, words_of
+from ionward.image.faults import FAULTS
 from ionward.image.inputs import new_command
+from ionward.image.signals import FAULT
+from ionward.runtime.fault_log import FILE, read_log
+from ionward.runtime.live_blocks import image_words
 from ionward.runtime.plan import Plan
 from ionward.runtime.recorder import RecorderRole, source_of, wall_at
 from ionward.runtime.recorder_record import RECORDER_RECORD, RECORDER_RECORDING
@@ -40,11 +44,13 @@ class Live:
         blocks = {
             "recorder.block": words_of(RECORDER_RECORD),
             "survival.block": len(self.words),
+            "image.block": image_words(SIZE),
             health_block("recorder"): health_words(),
         }
         for name, words in blocks.items():
             Block.create(self.folder / name, 2, words)
         self.survival = Block.writer(self.folder / "survival.block")
+        self.images = Block.writer(self.folder / "image.block")
         self.control = FakeControl(self.folder, system, missing_cells=(3,))
         self.pack = pack_fingerprint(system.as_dict(), SIZE)
         self.record = np.zeros(1, RECORDER_RECORD)
@@ -60,6 +66,7 @@ class Live:
         control.run(ticks, self.requested)
         bms, now_s = control.bms, control.now_s
         sequence = self.survival.count + 1
+        self.images.publish(np.concatenate([a.view(np.float64) if a.dtype.names else a.ravel() for a in bms.image]))
         gather(self.words, bms.image, bms.memory, new_command(), self.pack, sequence, now_s, WALL_S + now_s, "boot")
         self.survival.publish(self.words)
 
@@ -130,3 +137,27 @@ def test_after_kill_9_what_was_told_as_recorded_is_there_and_agrees(
     assert sum(result.ticks for result in results) >= told
     assert results[-1].cut
     assert live.newest_copy().tick > 0
+
+
+def test_a_remembered_fault_and_its_frame_survive_kill_9(live: Live, process: subprocess.Popen[bytes]) -> None:
+    live.control.checkpoint()
+    path = live.state_dir / FILE
+
+    def remembered() -> bool:
+        live.requested()
+        return bool(live.record["fault_memory_entries"][0])
+
+    until_s = time.monotonic() + 60.0
+    while time.monotonic() < until_s and not remembered():  # made-up samples raise faults soon
+        assert process.poll() is None, "the recorder ended by itself"
+        live.run(2)
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    found = read_log(path)
+    assert len(found.memory.entries) >= int(live.record["fault_memory_entries"][0]) > 0
+    assert not found.damaged
+    faults = live.control.bms.image.faults
+    standing = {FAULTS[k].dtc for k in np.flatnonzero(faults[FAULT.level] > 0)}
+    assert standing & {entry.dtc for entry in found.memory.entries.values()}
+    assert found.frames, "what was known around it by then"

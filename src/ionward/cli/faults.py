@@ -14,6 +14,7 @@ from rich.text import Text
 
 from ionward.battery.problems import did_you_mean
 from ionward.battery.system import System
+from ionward.cli.fault_memory import tell_memory
 from ionward.errors import UserError
 from ionward.image.build import load_pack
 from ionward.image.fault_levels import ABSENT, LEVEL_NAMES, decision_time_s, ftti_s, resolved_levels, sample_period_s
@@ -32,14 +33,24 @@ def faults(
     system: Annotated[
         Path | None, typer.Option("--system", help="System file: show thresholds as they count in this pack.")
     ] = None,
+    memory: Annotated[
+        Path | None,
+        typer.Option(help="State folder of `ionward run`: what has failed there.", metavar="STATE_DIR"),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
 ) -> None:
     """List the faults that Ionward knows, or explain one of them.
 
-    Thresholds are the catalogue's, relative to limits of the pack; with --system they are those of that pack.
+    Thresholds are the catalogue's, relative to limits of the pack; with --system they are those of that pack. With
+    --memory it tells the fault memory of a state folder instead, whether a BMS runs there or not.
     """
     if fault and fault not in BY_ID:
         raise UserError(f"unknown fault '{fault}'; {did_you_mean(fault, BY_ID)}")
+    if memory is not None:
+        if system is not None:
+            raise UserError("--memory tells what has failed, --system what would count: give one of them")
+        tell_memory(memory, fault, json)
+        return
     pack = load_pack(system)[0] if system else None
     chosen = [BY_ID[fault]] if fault else list(FAULTS)
     console = Console(highlight=False)

@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("recordings", "export"),
     "plot": ("recordings", "plot"),
     "faults": ("faults", "faults"),
+    "release": ("release", "release"),
     "safety": ("safety", "safety_app"),
     "prove": ("prove", "prove"),
     "history": ("history", "history_app"),

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 from ionward.dashboard import figures
 from ionward.dashboard.facts import Facts
 from ionward.dashboard.overview import bus_word
+from ionward.image.faults import BY_ID
+from ionward.runtime.service_locks import LOCKS, checks_of
 
 State = dict[str, Any]
 
@@ -53,7 +55,7 @@ def _disconnect(state: State, _: Facts) -> Question:
 
 
 def _acknowledge(state: State, _: Facts) -> Question:
-    waiting = [fault["name"] for fault in state["faults"] if fault["latched"]]
+    waiting = [fault["name"] for fault in state["faults"] if fault["latched"] and not fault["service"]]
     waiting += [f"trip ({reason})" for reason in _trips(state)]
     told = tuple(f"{name[:1].upper()}{name[1:]} is taken as seen." for name in waiting) or (
         "Nothing waits to be acknowledged now.",
@@ -71,9 +73,9 @@ def _trips(state: State) -> list[str]:
 
 def _clear(_: State, __: Facts) -> Question:
     steps = (
-        "Faults whose cause is gone are acknowledged and taken off the list.",
-        "Faults that are still there stay, and so do their reactions.",
-        "The log of events keeps them all.",
+        "Faults that are over and do not wait to be acknowledged are taken out of the fault memory, with their frames.",
+        "Faults that stand or wait stay, and so do their reactions. Acknowledge them first.",
+        "The log of events and the recordings keep them all.",
     )
     return Question("Clear faults?", steps, "", "Clear faults")
 
@@ -116,6 +118,22 @@ DONE = {
     "balance_auto": "Balancing follows the rules again.",
     "balance_off": "Balancing is off.",
 }
+RELEASED = "Released. The pack stays open until someone connects it."
+
+
+def release_question(fault: str, state: State) -> Question:
+    """What to ask before a lock is released: all that must have been checked.
+
+    Raises:
+        KeyError: this fault is no lock.
+    """
+    name = {lock: BY_ID[lock].name for lock in LOCKS}[fault]
+    held = next((item for item in state["faults"] if item["id"] == fault and item["latched"]), None)
+    where = f": {held['where']}" if held and held["where"] else ""
+    low_v, cell = figures.one(figures.figure(state["cell_voltage_min_v"], 3, "V")), state["cell_voltage_min_cell"]
+    lowest = f" The lowest cell now is cell {cell} at {low_v}." if cell >= 0 else ""
+    mind = f"You state that all of this has been done.{lowest} The pack stays open until someone connects it."
+    return Question(f"Release the lock “{name}{where}”?", checks_of(fault), mind, "Release")
 
 
 def refused(reason: str) -> str:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from nicegui import events, ui
 
 from ionward.dashboard import actions
-from ionward.dashboard.actions import DONE, QUESTIONS, Question
+from ionward.dashboard.actions import DONE, QUESTIONS, RELEASED, Question
 from ionward.dashboard.facts import Facts
 from ionward.runtime.live import Live
-from ionward.runtime.live_commands import injectable
+from ionward.runtime.live_commands import RELEASE, injectable, release_value
+from ionward.runtime.service_locks import LOCKS
 
 if TYPE_CHECKING:
     from ionward.twin.fault_catalogue import PlantFault
@@ -50,6 +51,8 @@ class Commands:
             self._inject_dialog()
         elif command == "balance":
             self._balance_dialog()
+        elif command == RELEASE and asked.get("fault") in LOCKS:
+            self._release_dialog(str(asked["fault"]))
         elif command in QUESTIONS:
             self._ask(command)
 
@@ -59,6 +62,18 @@ class Commands:
         with _dialog() as dialog:
             _words(question)
             _ask_row(dialog, question.button, lambda: self.live.command_async(command), DONE[command])
+        dialog.open()
+
+    def _release_dialog(self, fault: str) -> None:
+        self.live.refresh()
+        question = actions.release_question(fault, self.live.state())
+
+        async def release() -> Answer:
+            return await self.live.command_async(RELEASE, release_value(fault))
+
+        with _dialog() as dialog:
+            _words(question, ordered=False)
+            _ask_row(dialog, question.button, release, RELEASED)
         dialog.open()
 
     def _balance_dialog(self) -> None:
@@ -144,9 +159,9 @@ def _dialog() -> Iterator[ui.dialog]:
         yield dialog
 
 
-def _words(question: Question) -> None:
+def _words(question: Question, ordered: bool = True) -> None:
     steps = "".join(f"<li>{escape(step)}</li>" for step in question.steps)
-    kind = "ol" if len(question.steps) > 1 else "ul"
+    kind = "ol" if ordered and len(question.steps) > 1 else "ul"
     ui.html(f"<h2>{escape(question.title)}</h2>", sanitize=False)
     ui.html(f"<{kind}>{steps}</{kind}>", sanitize=False)
     if question.mind:

@@ -1,12 +1,12 @@
-"""Events as plain values: each fault with first, last and count, the log, and what was before and after an event."""
+"""Events as plain values: the log, each fault that has happened, and what was before and after an event."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ionward.dashboard import figures
+from ionward.dashboard import figures, remembered
 from ionward.dashboard.figures import known
-from ionward.dashboard.overview import LEVEL_NAMES
+from ionward.dashboard.remembered import level_of
 from ionward.dashboard.words import sentence
 
 Item = dict[str, Any]
@@ -34,18 +34,15 @@ AROUND = {
 }
 
 
-def events_page(events: list[Item], history: list[Item]) -> Item:
-    """The log, newest first, and each fault that has happened."""
+def events_page(events: list[Item], history: list[Item], memory: Item) -> Item:
+    """The log, newest first, and each fault that has happened, as the fault memory keeps it over restarts."""
     return {
         "events": [event_row(event) for event in events[:SHOWN]],
-        "faults": [fault_row(row) for row in history],
-        "waiting": sum(bool(row["latched"]) for row in history),
+        "faults": remembered.rows(memory, history),
+        "about": remembered.about(memory),
+        "waiting": sum(bool(row["latched"]) and not row["service"] for row in history),
+        "locked": sum(bool(row["latched"]) and bool(row["service"]) for row in history),
     }
-
-
-def level_of(level: str) -> tuple[str, str]:
-    """Level for colour and shape, and its word. A fault that is over is told as ok."""
-    return ("ok", "Over") if level == "none" else (level, LEVEL_NAMES.get(level, level.capitalize()))
 
 
 def event_row(event: Item) -> Item:
@@ -59,23 +56,6 @@ def event_row(event: Item) -> Item:
         "level": level,
         "word": word,
         "text": sentence(event["text"]),
-    }
-
-
-def fault_row(row: Item) -> Item:
-    """One fault over all its events."""
-    level, word = level_of(row["level"])
-    return {
-        "fault": row["fault"],
-        "name": row["name"],
-        "level": level,
-        "word": word,
-        "latched": bool(row["latched"]),
-        "count": row["count"],
-        "first": figures.clock(row["first"]),
-        "last": figures.clock(row["last"]),
-        "text": sentence(row["text"]),
-        "action": row["action"],
     }
 
 

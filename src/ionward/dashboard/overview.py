@@ -82,10 +82,21 @@ def banners(state: State) -> list[Item]:
     tripped = any(alarm["id"] in ("driver_tripped", "guard_tripped") for alarm in state["alarms"])
     if missing and not tripped and not state["stale"]:
         out.append(_missing_enables(state, missing))
-    latched = [fault for fault in state["faults"] if fault["latched"]]
+    waiting = [fault for fault in state["faults"] if fault["latched"]]
+    out += [_locked(fault) for fault in waiting if fault["service"]]
+    latched = [fault for fault in waiting if not fault["service"]]
     if latched and not tripped:
         out.append(_latched(latched))
     return out
+
+
+def _locked(fault: Item) -> Item:
+    """A lock, which no acknowledging takes away."""
+    where = f", {plain(fault['where'])}" if fault["where"] else ""
+    still = "The cause still stands. " if fault["active"] else ""
+    text = f"{still}Released only by a service action, once what caused it has been examined."
+    banner = _banner(f"lock-{fault['id']}", fault["level"], f"The pack is locked: {fault['name']}{where}", text)
+    return banner | {"release": "" if fault["active"] else fault["id"]}
 
 
 def _latched(latched: list[Item]) -> Item:
@@ -100,7 +111,7 @@ def _latched(latched: list[Item]) -> Item:
 
 
 def _banner(key: str, level: str, title: str, text: str, acknowledge: bool = False) -> Item:
-    return {"key": key, "level": level, "title": title, "text": text, "acknowledge": acknowledge}
+    return {"key": key, "level": level, "title": title, "text": text, "acknowledge": acknowledge, "release": ""}
 
 
 def _missing_enables(state: State, missing: list[str]) -> Item:
@@ -250,9 +261,12 @@ def fault_item(fault: Item) -> Item:
     said = [sentence(fault["where"])] if fault["where"] else []
     if known(fault["value"]) and fault["unit"]:
         said.append(f"{fault['value']:.4g} {fault['unit']}".replace("-", figures.MINUS))
-    status = "" if fault["active"] else "over, waits to be acknowledged"
-    if fault["active"] and fault["latched"]:
-        status = "latched"
+    locked = fault["service"] and fault["latched"]
+    if fault["active"]:
+        status = "" if not fault["latched"] else "locked" if locked else "latched"
+    else:
+        cools = f"cools down for another {figures.span(fault['cools_s'])}" if fault["cools_s"] else ""
+        status = "over, " + ("locked" if locked else cools or "waits to be acknowledged")
     return {
         "id": fault["id"],
         "level": fault["level"],
@@ -262,6 +276,7 @@ def fault_item(fault: Item) -> Item:
         "meaning": fault["meaning"],
         "action": fault["action"],
         "since": "" if fault["since_s"] is None else f"for {figures.span(fault['since_s'])}",
+        "locked": bool(locked),
     }
 
 
@@ -269,7 +284,8 @@ def commands(state: State, facts: Facts) -> list[Item]:
     """Buttons, with the one that is most likely meant now as the primary one. Each asks before it acts."""
     latched = [fault for fault in state["faults"] if fault["latched"]]
     tripped = bool(state["trip"]["tripped"] or state["guard"]["tripped"])
-    waits = tripped or bool(latched and not any(fault["active"] for fault in latched))
+    ours = [fault for fault in latched if not fault["service"]]
+    waits = tripped or bool(ours and not any(fault["active"] for fault in ours))
     items = []
     if facts.contactors:
         ready = state["state"] == "standby" and not latched and not tripped and not state["stale"]

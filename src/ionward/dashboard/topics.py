@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 
-from ionward.dashboard import cells, events, overview, system
+from ionward.dashboard import cells, events, overview, remembered, system
 from ionward.dashboard.doctor import Doctor
 from ionward.dashboard.facts import Facts
 from ionward.dashboard.hub import Topic
@@ -59,10 +59,15 @@ class Looking:
             "cells": Topic(self._cells, always=True),
             "cell": Topic(self._cell, always=True),
             "trail": Topic(lambda names: self.trail.latest(_names(names)), always=True),
-            "events": Topic(lambda _: events.events_page(self.live.events(), self.live.fault_history()), every=2),
+            "events": Topic(lambda _: self.events(), every=2),
             "banners": Topic(lambda _: overview.banners(self.state()), every=2),
             "system": Topic(lambda _: self.system(), every=5, always=True),
         }
+
+    def events(self) -> Item:
+        """Everything that the events' page shows."""
+        live = self.live
+        return events.events_page(live.events(), live.fault_history(), live.fault_memory())
 
     def _cells(self, quantity: str) -> Item:
         return cells.all_cells(self.live.cells(), self.facts, quantity)
@@ -114,6 +119,7 @@ class Looking:
         router.add_api_route("/live/trail", self.last_minutes)
         router.add_api_route("/live/history", self.history)
         router.add_api_route("/live/event/{number}", self.event)
+        router.add_api_route("/live/memory/{fault}/{place}", self.remembered)
         router.add_api_route("/live/doctor", self._doctor.look)
         return router
 
@@ -147,6 +153,13 @@ class Looking:
         """What was before and after an event."""
         found = events.around(self.live.event_values(number))
         return found if found is not None else JSONResponse({"detail": "nothing was kept of this event"}, 404)
+
+    def remembered(self, fault: str, place: int) -> Any:
+        """A fault of the memory with its freeze frames."""
+        found = self.live.remembered_fault(fault, place)
+        if not found:
+            return JSONResponse({"detail": "nothing is remembered of this fault any more"}, 404)
+        return remembered.frames(found[0])
 
 
 def _names(text: str) -> list[str]:

@@ -37,6 +37,7 @@ class FaultHistory(Answer):
     fault: str
     name: str
     action: str
+    service: bool
     level: Level
     latched: bool
     count: int
@@ -71,6 +72,91 @@ class EventValues(Answer):
     signals: dict[str, Trace]
 
 
+class RememberedFault(Answer):
+    """One fault at one place, over restarts. Times are of its first and its latest occurrence."""
+
+    fault: str = Field(examples=["cell_overvoltage"])
+    name: str
+    meaning: str
+    action: str
+    dtc: str
+    place: int
+    where: str = Field(examples=["cell 17"])
+    status: int = Field(description="Status byte of ISO 14229-1; `status_available` tells which bits are kept")
+    test_failed: bool = Field(description="It stands now")
+    failed_this_cycle: bool
+    pending: bool
+    confirmed: bool
+    latched: bool
+    service: bool
+    level: Level
+    worst: Level
+    count: int
+    first: str | None
+    last: str | None
+    value: Number = Field(description="What its rule judged when it was raised last")
+    unit: str
+    cycles_without: int = Field(description="Operation cycles in a row without it")
+
+
+class RememberedShort(RememberedFault):
+    """The same, with the names of its freeze frames."""
+
+    frames: list[Literal["first", "latest"]]
+
+
+class MemoryNote(Answer):
+    """Something about the memory itself: damage that was found, for example."""
+
+    time: str | None
+    text: str
+
+
+class FaultMemoryNow(Answer):
+    """What has failed and where, over restarts: what stands first, then the latest first."""
+
+    entries: list[RememberedShort]
+    cycle: int = Field(description="Number of the operation cycle")
+    cycle_began: str | None
+    cleared: str | None
+    ageing_cycles: int = Field(description="Cycles in a row without a fault until it is no longer confirmed")
+    status_available: int
+    lost: int = Field(description="Raised faults for which there was no room")
+    notes: list[MemoryNote]
+    problems: list[str]
+
+
+class FrameSignal(Answer):
+    """One quantity of a freeze frame; `judged` is what the fault's own rule judged."""
+
+    unit: str
+    meaning: str
+    choices: list[str] = Field(description="Names of the states that the values count")
+    values: list[Number]
+
+
+class FreezeFrame(Answer):
+    """The second before a fault and the second after it, as control knew it."""
+
+    time: str | None
+    complete: bool = Field(description="The second after is whole")
+    gaps: int = Field(description="Stretches that nobody saw")
+    time_s: list[Number] = Field(description="Seconds from the fault")
+    signals: dict[str, FrameSignal]
+
+
+class RememberedWhole(RememberedFault):
+    """One fault at one place with its freeze frames: `first` and `latest`, where there are any."""
+
+    frames: dict[Literal["first", "latest"], FreezeFrame]
+
+
+class RememberedFaults(Answer):
+    """One fault at all places where it was, the latest first."""
+
+    entries: list[RememberedWhole]
+
+
 class FaultKind(Answer):
     """One fault of the catalogue."""
 
@@ -84,6 +170,8 @@ class FaultKind(Answer):
     dtc: str
     requirement: str
     latching: bool
+    service: bool = Field(description="Its latch is a lock that only the service action `release` takes away")
+    checks: list[str] = Field(description="What must have been checked before such a lock is released")
     blocks: str
     judged: bool = Field(description="This pack has what the rule needs")
     levels: dict[str, Any]

@@ -60,6 +60,7 @@ class FaultNow(Answer):
     cools_s: Number = Field(description="Seconds until it can be acknowledged, or is retried")
     retries: int = Field(description="Retries used within the last hour")
     dtc: str
+    service: bool = Field(description="Its latch is a lock that only the service action `release` takes away")
 
 
 class Alarm(Answer):

@@ -15,11 +15,12 @@ from ionward.gateway import api_models as m
 from ionward.gateway import api_now as now
 from ionward.gateway.api_answers import Problem
 from ionward.gateway.provider import Provider, render
-from ionward.image.faults import FAULTS
+from ionward.image.faults import BY_ID, FAULTS
 from ionward.runtime.live_commands import injectable
 from ionward.runtime.live_signals import SignalReader
 from ionward.runtime.live_state import iso_time
 from ionward.runtime.plan import Plan
+from ionward.runtime.service_locks import checks_of
 
 JSON = "application/json"
 VALUES_MAX = 5000
@@ -39,6 +40,7 @@ def read_routes(provider: Provider, signals: SignalReader) -> APIRouter:
     routes = APIRouter()
     _state_routes(routes, provider)
     _event_routes(routes, provider)
+    _memory_routes(routes, provider)
     _catalogue_routes(routes, provider)
     _signal_routes(routes, provider, signals)
     return routes
@@ -100,6 +102,28 @@ def _event_routes(routes: APIRouter, provider: Provider) -> None:
         return json_response(render(values))
 
 
+def _memory_routes(routes: APIRouter, provider: Provider) -> None:
+    @routes.get("/faults/memory", response_model=m.FaultMemoryNow, tags=["events"])
+    async def memory() -> Response:
+        """What has failed and where, over restarts: status, counts, first and last time, ageing."""
+        return json_response(await asyncio.to_thread(lambda: render(provider.live.fault_memory())))
+
+    @routes.get(
+        "/faults/memory/{fault}", response_model=m.RememberedFaults, responses=NOT_FOUND | WRONG, tags=["events"]
+    )
+    async def remembered(
+        fault: Annotated[str, InPath(max_length=64, examples=["cell_overvoltage"])],
+        place: Annotated[int | None, Query(ge=-1, description="At this place only; -1: the pack as a whole")] = None,
+    ) -> Response:
+        """One fault of the memory with its freeze frames: the second before it and the second after it."""
+        if fault not in BY_ID:
+            raise HTTPException(404, f"there is no fault '{fault[:64]}'; see /faults")
+        found = await asyncio.to_thread(provider.live.remembered_fault, fault, place)
+        if not found:
+            raise HTTPException(404, f"{fault} is not in the fault memory{'' if place is None else ' at this place'}")
+        return json_response(render({"entries": found}))
+
+
 def _catalogue_routes(routes: APIRouter, provider: Provider) -> None:
     plan = provider.live.plan
 
@@ -158,6 +182,8 @@ def _kind(fault: Any, rule: dict[str, Any]) -> dict[str, Any]:
         "dtc": f"{fault.dtc:06X}",
         "requirement": fault.requirement,
         "latching": fault.latching,
+        "service": fault.service,
+        "checks": checks_of(fault.id),
         "blocks": fault.blocks,
         "judged": rule["judged"],
         "levels": rule["levels"],

@@ -20,6 +20,7 @@ from ionward.image import exchange as ex
 from ionward.image.blocks import Block, BlockError, words_of
 from ionward.image.layout import Image
 from ionward.runtime import live_commands as commands
+from ionward.runtime.fault_memory_view import MemoryReader, latched_at, memory_view, one_fault
 from ionward.runtime.live_blocks import Copies, Copy, image_over, raw_over, record_over
 from ionward.runtime.live_cells import cell_view, cells_view, measurements_view
 from ionward.runtime.live_commands import Place
@@ -84,6 +85,7 @@ class Live:
         self._supervisor = record_over(copies.supervisor.data, ex.SUPERVISOR_RECORD)
         self._health = {role: record_over(copy.data, ex.HEALTH_RECORD) for role, copy in copies.health.items()}
         self._table = ProcessTable()
+        self._fault_memory = MemoryReader(self.plan.state_dir)
         self._logged_s = -math.inf
         self._now_s = clock()
         self._may_write = writer
@@ -187,7 +189,7 @@ class Live:
 
     def state(self) -> dict[str, Any]:
         """State, limits with their reasons, contactors, enables, faults: see `live_state.state_view`."""
-        return state_view(self.snapshot())
+        return state_view(self.snapshot(), latched_at(self._fault_memory.read()))
 
     def cells(self) -> dict[str, Any]:
         """An array for each quantity, one entry a cell: see `live_cells.cells_view`."""
@@ -233,6 +235,14 @@ class Live:
     def fault_history(self) -> list[dict[str, Any]]:
         """Each fault that has happened: first, last and how often."""
         return self.events_log.by_fault(self.snapshot())
+
+    def fault_memory(self) -> dict[str, Any]:
+        """What has failed and where, over restarts: see `fault_memory_view.memory_view`."""
+        return memory_view(self._fault_memory.read())
+
+    def remembered_fault(self, fault: str, place: int | None = None) -> list[dict[str, Any]]:
+        """One fault of the memory with its freeze frames, an entry for each place."""
+        return one_fault(self._fault_memory.read(), fault, place)
 
     # Commands.
 

@@ -12,6 +12,7 @@ from ionward.battery.problems import did_you_mean
 from ionward.image import exchange as ex
 from ionward.image.faults import FAULT_ID, FAULTS
 from ionward.image.layout import Size
+from ionward.runtime.service_locks import LOCKS
 
 if TYPE_CHECKING:
     from ionward.runtime.live_snapshot import Traits
@@ -21,7 +22,6 @@ Words = npt.NDArray[np.float64]
 Place = int | str | None
 
 RELEASE = "release"
-LOCKS = tuple(fault.id for fault in FAULTS if fault.service)
 WITH_VALUE = ("derate_charge", "derate_discharge")
 PLACE_NONE, PLACE_NUMBER, PLACE_TEXT = range(3)
 PLACE_BYTES = 64

@@ -185,6 +185,7 @@ class EventLog:
                     "fault": fault.id,
                     "name": fault.name,
                     "action": fault.action,
+                    "service": fault.service,
                     "level": word(sg.LEVELS, column[FAULT.level]),
                     "latched": bool(column[FAULT.latched_level]),
                     "count": count,

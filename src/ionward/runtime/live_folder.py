@@ -26,6 +26,8 @@ from ionward.runtime.ring import checkpoint_words, ring_slots, ring_words
 from ionward.runtime.role import HEALTH_SLOTS, health_block, health_words
 from ionward.runtime.supervisor import ALL_ROLES
 
+IMAGE_SLOTS, IMAGE_SLOTS_MIN, IMAGE_BYTES_MAX = 32, 4, 1 << 23
+
 
 def write_live_folder(folder: Path, plan: Plan, parameters: Parameters) -> None:
     """Everything the processes wait for; the plan comes last.
@@ -47,7 +49,7 @@ def _write(folder: Path, plan: Plan, parameters: Parameters) -> None:
     shapes = {
         "io": (8, io_words(size)),
         "control": (8, control_words(size)),
-        "image": (4, image_block_words(bms.image)),
+        "image": image_shape(image_block_words(bms.image)),
         "guard": (8, words_of(GUARD_RECORD)),
         "commands": (64, words_of(COMMAND_MESSAGE_RECORD)),
         "injections": (16, words_of(INJECTION_RECORD)),
@@ -62,6 +64,11 @@ def _write(folder: Path, plan: Plan, parameters: Parameters) -> None:
     for role in ALL_ROLES:
         _make(folder / health_block(role), HEALTH_SLOTS, health_words())
     plan.save(folder)
+
+
+def image_shape(words: int) -> tuple[int, int]:
+    """Slots and words of `image.block`: a third of a second, so that the recorder may be late; less for large packs."""
+    return max(IMAGE_SLOTS_MIN, min(IMAGE_SLOTS, IMAGE_BYTES_MAX // (8 * words))), words
 
 
 def _make(path: Path, slots: int, words: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,12 +20,17 @@ from ionward.runtime.live_values import number, whole, word
 from ionward.runtime.pyrofuse import TEST_REFUSED
 
 NO_PLACE = -1
+LOCKED = "locked until a service action releases it"
 
 
-def state_view(s: Snapshot) -> dict[str, Any]:
+Raised = Mapping[str, tuple[int, float]]
+
+
+def state_view(s: Snapshot, raised: Raised | None = None) -> dict[str, Any]:
     """Everything that the overview shows, as values that JSON can hold.
 
-    Current and power are positive when charging; SOC 0..1; ages in seconds, None where nothing has come yet.
+    Current and power are positive when charging; SOC 0..1; ages in seconds, None where nothing has come yet. `raised`
+    tells by fault where, and with which value, one that is latched was raised.
     """
     scalars = s.image.scalars[0]
     driven = s.driven[0]
@@ -58,9 +64,9 @@ def state_view(s: Snapshot) -> dict[str, Any]:
         "guard": guard_view(s),
         "trip": trip_view(s),
         "alarms": alarms(s, disagree),
-        "faults": fault_list(s),
+        "faults": fault_list(s, raised),
         "latched_faults": int(scalars["latched_faults"]),
-        "limits": limits(s),
+        "limits": limits(s, raised),
         "wish": {
             "connect": bool(driven["vehicle_connect"]),
             "purpose": word(("drive", "charge"), driven["vehicle_purpose"]),
@@ -179,8 +185,8 @@ def _auxiliaries(s: Snapshot) -> dict[str, Any]:
 # Limits and what sets them.
 
 
-def limits(s: Snapshot) -> dict[str, Any]:
-    """Both current limits, continuous and for ten seconds, and in words what sets them."""
+def limits(s: Snapshot, raised: Raised | None = None) -> dict[str, Any]:
+    """Both current limits, continuous and for ten seconds, and in words what sets them; `raised` as in `fault_list`."""
     scalars = s.image.scalars[0]
     out: dict[str, Any] = {}
     for way in ("charge", "discharge"):
@@ -188,7 +194,7 @@ def limits(s: Snapshot) -> dict[str, Any]:
         out |= {
             f"{way}_a": number(scalars[f"{way}_limit_a"], 2),
             f"{way}_pulse_a": number(scalars[f"{way}_limit_pulse_a"], 2),
-            f"{way}_reason": limit_reason(s, way, rule, place),
+            f"{way}_reason": limit_reason(s, way, rule, place, raised),
             f"{way}_rule": word(sg.LIMIT_RULES, rule),
             f"{way}_place": place,
             f"{way}_rated_a": number(s.traits.limits.get(f"{way}_current_max_a", math.nan), 2),
@@ -197,12 +203,12 @@ def limits(s: Snapshot) -> dict[str, Any]:
     return out
 
 
-def limit_reason(s: Snapshot, way: str, rule: int, place: int) -> str:
+def limit_reason(s: Snapshot, way: str, rule: int, place: int, raised: Raised | None = None) -> str:
     """What sets a limit, as a person would say it: the rule, whose it is and the number that it judged."""
     name = word(sg.LIMIT_RULES, rule)
     image = s.image
     if rule in (sg.RULE_WARNING, sg.RULE_FAULT):
-        return f"{name}: {_fault_words(s, place)}" if 0 <= place < len(FAULTS) else name
+        return f"{name}: {_fault_words(s, place, raised)}" if 0 <= place < len(FAULTS) else name
     if rule == sg.RULE_RATED:
         rated_a = s.traits.limits.get(f"{way}_current_max_a")
         return f"{name} ({rated_a:g} A)" if isinstance(rated_a, int | float) else name
@@ -221,39 +227,40 @@ def _bracket(value: Any, form: str, unit: str) -> str:
     return f" ({float(value):{form}} {unit})" if math.isfinite(float(value)) else ""
 
 
-def _fault_words(s: Snapshot, number_of: int) -> str:
+def _fault_words(s: Snapshot, number_of: int, raised: Raised | None) -> str:
     fault = FAULTS[number_of]
-    column = s.image.faults[:, number_of]
-    details = _details(fault, whole(column[FAULT.place]), float(column[FAULT.value]))
+    details = _details(fault, *_where(s, number_of, (raised or {}).get(fault.id)))
     return fault.name + (f" ({details})" if details else "")
 
 
 # Faults.
 
 
-def fault_list(s: Snapshot) -> list[dict[str, Any]]:
-    """Faults that are present or wait to be acknowledged, the gravest first, then the newest."""
+def fault_list(s: Snapshot, raised: Raised | None = None) -> list[dict[str, Any]]:
+    """Faults that are present or wait to be acknowledged, the gravest first, then the newest.
+
+    One that is over is told with the place where it was raised (`raised`), which is to be looked at: the fault block
+    has the worst place of now.
+    """
     faults = s.image.faults
     present = np.flatnonzero((faults[FAULT.level] > 0) | (faults[FAULT.latched_level] > 0)).tolist()
-    items = [_fault(s, k) for k in present]
+    items = [_fault(s, k, (raised or {}).get(FAULTS[k].id)) for k in present]
     ranks = {name: rank for rank, name in enumerate(sg.LEVELS)}
     return sorted(
         items, key=lambda f: (-ranks.get(f["level"], 0), f["since_s"] if f["since_s"] is not None else math.inf)
     )
 
 
-def _fault(s: Snapshot, k: int) -> dict[str, Any]:
+def _fault(s: Snapshot, k: int, raised: tuple[int, float] | None) -> dict[str, Any]:
     fault, column = FAULTS[k], s.image.faults[:, k]
     level, latched = whole(column[FAULT.level], 0), whole(column[FAULT.latched_level], 0)
-    place, value = whole(column[FAULT.place]), float(column[FAULT.value])
+    place, value = _where(s, k, raised)
     raised_s = raised_at(s, k)
     details = _details(fault, place, value)
     shown = word(sg.LEVELS, level or latched)
     text = f"{fault.name}: {LEVEL_WORDS.get(shown, shown)}" + (f" ({details})" if details else "")
     if not level:
-        cools_s = float(column[FAULT.cools_s])
-        waits = f"cools down for another {cools_s:.0f} s" if cools_s > 0.0 else "waits to be acknowledged"
-        text = f"{fault.name}: over, {waits}"
+        text = f"{fault.name}: over, {_waits(fault, float(column[FAULT.cools_s]))}"
     return {
         "id": fault.id,
         "name": fault.name,
@@ -273,7 +280,23 @@ def _fault(s: Snapshot, k: int) -> dict[str, Any]:
         "cools_s": number(float(column[FAULT.cools_s])),
         "retries": whole(column[FAULT.retries], 0),
         "dtc": f"{fault.dtc:06X}",
+        "service": fault.service,
     }
+
+
+def _waits(fault: Fault, cools_s: float) -> str:
+    """What a latched fault that is over waits for."""
+    if fault.service:
+        return LOCKED
+    return f"cools down for another {cools_s:.0f} s" if cools_s > 0.0 else "waits to be acknowledged"
+
+
+def _where(s: Snapshot, k: int, raised: tuple[int, float] | None) -> tuple[int, float]:
+    """Place and value of a fault: as the block has them while it stands, as it was raised once it is over."""
+    column = s.image.faults[:, k]
+    if raised is not None and not column[FAULT.level]:
+        return raised
+    return whole(column[FAULT.place]), float(column[FAULT.value])
 
 
 def _details(fault: Fault, place: int, value: float) -> str:

@@ -1,4 +1,4 @@
-"""The recorder's process: control's ring and what must survive, to disk; history of what is finished.
+"""The recorder's process: control's ring, what must survive and the fault memory, to disk; history of what is over.
 
     python -m ionward.runtime.recorder LIVE_FOLDER
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from ionward.image.blocks import Block
 from ionward.runtime.codec import InputCodec, record_buffer
+from ionward.runtime.fault_watch import FaultWatch, image_raster_s
 from ionward.runtime.history_maker import HistoryMaker
 from ionward.runtime.plan import Plan
 from ionward.runtime.recorder_record import RECORDER_RECORD
@@ -25,6 +26,7 @@ from ionward.runtime.ring_recorder import RingRecorder, Source
 from ionward.runtime.role import Role
 from ionward.runtime.segments import FOLDER
 from ionward.runtime.state_store import StateKeeper, StateWriter
+from ionward.runtime.survival_record import boot_id, pack_fingerprint
 
 PERIOD_S = 0.05
 HISTORY_FOLDER = "history"
@@ -66,10 +68,21 @@ class RecorderRole:
             last_request=int(before["checkpoint_request"][0]),
         )
         self.keeper = StateKeeper(Block.reader(folder / "survival.block"), StateWriter(state_dir))
+        self.faults = FaultWatch(
+            Block.reader(folder / "image.block"),
+            Block.reader(folder / "ring.block"),
+            plan.size,
+            image_raster_s(plan.cycle_s),
+            pack_fingerprint(plan.system, plan.size),
+            boot_id(),
+            state_dir,
+            time.time(),
+        )
 
     def step(self, now_s: float, wall_s: float) -> None:
         """The state first, for it is what matters more."""
         self.keeper.step(now_s)
+        self.faults.step(now_s, wall_s)
         self.recorder.step(now_s, wall_s)
         self.history.poll()
         self._tell(now_s)
@@ -77,6 +90,7 @@ class RecorderRole:
     def end(self, now_s: float, wall_s: float) -> None:
         """Control has ended: take the last of everything."""
         self.keeper.step(now_s, last=True)
+        self.faults.end(now_s, wall_s)
         self.recorder.close(now_s, wall_s)
         self.history.end()
         self._tell(now_s)
@@ -86,6 +100,7 @@ class RecorderRole:
         r["state_copies_written"], r["state_copy_errors"] = keeper.written, keeper.errors
         r["state_copy_time_s"], r["state_copy_age_s"] = keeper.taken_s, now_s - keeper.taken_s
         r["history_failures"] = self.history.failures
+        r["fault_memory_entries"], r["fault_memory_errors"] = len(self.faults.stored.memory.entries), self.faults.errors
         self._block.publish(self.recorder.record.view(np.int64))
 
 

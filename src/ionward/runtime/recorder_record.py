@@ -25,5 +25,7 @@ RECORDER_SIGNALS = (
     Signal("state_copy_age_s", "s", "How old it is; NaN none yet", minimum=0),
     Signal("state_copy_errors", "", "Failures to write a copy", "i8", 0),
     Signal("history_failures", "", "Recordings that could not be taken into the history", "i8", 0),
+    Signal("fault_memory_entries", "", "Entries of the fault memory", "i8", 0),
+    Signal("fault_memory_errors", "", "Failures to write the fault memory", "i8", 0),
 )  # fmt: skip
 RECORDER_RECORD = record(RECORDER_SIGNALS)

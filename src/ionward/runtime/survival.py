@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,6 +46,7 @@ from ionward.runtime.survival_record import (
     Pack,
     Refusal,
     Survived,
+    boot_id,
     boot_words,
     decode,
     encode,
@@ -68,17 +66,6 @@ __all__ = [
 SELF_DISCHARGE_PER_S = 0.03 / (30 * 86400)  # 3 % a month, the upper end of what makers of Li-ion cells state
 RUN_ON_S = 1.5  # the record may be a second old, and enables take 0.1 s to expire: the rated current may have flowed
 UNKNOWN_DOWN_S = 30 * 86400.0  # where the clock tells nothing about how long it was
-
-
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-
-
-def boot_id() -> str:
-    """The kernel's name for this boot of the machine; empty where it has none, so that every boot counts as another."""
-    try:
-        return BOOT_ID.read_text(encoding="ascii").strip()
-    except OSError:
-        return f"unknown {os.getpid()} {time.time()}"
 
 
 def new_words(size: Size) -> Integers:

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import time
 import zlib
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -121,6 +124,17 @@ class Candidate(NamedTuple):
 
     label: str
     data: bytes
+
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def boot_id() -> str:
+    """The kernel's name for this boot of the machine; empty where it has none, so that every boot counts as another."""
+    try:
+        return BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return f"unknown {os.getpid()} {time.time()}"
 
 
 class Pack(NamedTuple):

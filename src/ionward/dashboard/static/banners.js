@@ -26,9 +26,14 @@ export function showBanners(parent, banners) {
       text(title, banner.title);
       text(words, banner.text);
       const button = element.children[2];
-      if (banner.acknowledge && !button) {
-        element.append(h("button", { class: "btn", type: "button", onclick: () => ask("acknowledge") }, "Acknowledge …"));
-      } else if (!banner.acknowledge && button) button.remove();
+      const wanted = banner.acknowledge || banner.release;
+      if (wanted && !button) {
+        element.append(
+          banner.release
+            ? h("button", { class: "btn", type: "button", onclick: () => ask("release", { fault: banner.release }) }, "Release …")
+            : h("button", { class: "btn", type: "button", onclick: () => ask("acknowledge") }, "Acknowledge …"),
+        );
+      } else if (!wanted && button) button.remove();
     },
   );
 }

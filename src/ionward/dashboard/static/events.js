@@ -1,8 +1,9 @@
-// Events: each fault with first, last and count; the log; what was before and after.
+// Events: the fault memory; the log; what was before and after.
 
 import { ask, attr, h, keyed, levelMark, s, text } from "./dom.js";
 import { segments } from "./cells.js";
 import { Following } from "./link.js";
+import { FaultTable } from "./remembered.js";
 
 const KINDS = [["", "All"], ["Fault", "Faults"], ["Command", "Commands"], ["State", "States"], ["Contactor", "Contactors"], ["other", "Other"]];
 const NAMED = new Set(["Fault", "Command", "State", "Contactor"]);
@@ -25,16 +26,17 @@ function spark(times, values) {
 class Events extends Following {
   build() {
     this.kind = "";
-    this.innerHTML = `<ion-banners></ion-banners><header class="ion-page-head"><h1>Events</h1><span class="pill" data-part="waiting" hidden></span></header>
+    this.innerHTML = `<ion-banners></ion-banners><header class="ion-page-head"><h1>Events</h1><span class="pill" data-part="waiting" hidden></span><span class="pill" data-part="locked" hidden></span></header>
       <section class="card"><div class="card-head"><h2>Faults that have happened</h2></div><div class="table-wrap"><table class="data cards"><thead><tr>
-        <th>Level now</th><th>Fault</th><th>First</th><th>Last</th><th class="r">Count</th><th></th></tr></thead><tbody data-part="faults"></tbody></table></div>
-        <p class="note" data-part="none">No fault has been raised since the start.</p></section>
+        <th>Level now</th><th>Fault</th><th>Status</th><th>First</th><th>Last</th><th class="r">Count</th><th></th></tr></thead><tbody data-part="faults"></tbody></table></div>
+        <p class="note" data-part="none">No fault is remembered.</p><p class="note" data-part="about"></p></section>
       <section class="card"><div class="card-head" data-part="head"><h2>Log, newest first</h2><span class="ion-spring"></span></div>
         <div class="table-wrap"><table class="data cards"><thead><tr><th>Time</th><th>Level</th><th>Kind</th><th>What happened</th></tr></thead><tbody data-part="log"></tbody></table></div>
         <p class="note">Choose a line to see what was before and after it. All events are kept in the recordings.</p></section>`;
     this.parts = Object.fromEntries([...this.querySelectorAll("[data-part]")].map((one) => [one.dataset.part, one]));
     const acknowledge = h("button", { class: "btn", type: "button", onclick: () => ask("acknowledge") }, "Acknowledge …");
     this.querySelector(".ion-page-head").append(h("span", { class: "ion-spring", style: "flex:1" }), acknowledge);
+    this.faults = new FaultTable(this.parts.faults);
     this.parts.head.append(segments(KINDS, "", (key) => { this.kind = key; this.showLog(); }, "Kind"));
   }
 
@@ -44,38 +46,18 @@ class Events extends Following {
 
   show(data) {
     this.data = data;
-    const { waiting, none } = this.parts;
+    const { waiting, locked, none, about } = this.parts;
     waiting.hidden = !data.waiting;
     attr(waiting, "data-tone", "critical");
     text(waiting, data.waiting === 1 ? "1 waits to be acknowledged" : `${data.waiting} wait to be acknowledged`);
+    locked.hidden = !data.locked;
+    attr(locked, "data-tone", "critical");
+    text(locked, "locked: a service action is needed");
     none.hidden = data.faults.length > 0;
+    text(about, ["Kept over restarts; choose a line to see the second before and after.", ...data.about].join(" "));
     this.parts.faults.closest(".table-wrap").hidden = data.faults.length === 0;
-    this.showFaults();
+    this.faults.show(data.faults);
     this.showLog();
-  }
-
-  showFaults() {
-    keyed(
-      this.parts.faults,
-      this.data.faults,
-      (row) => row.fault,
-      () => h("tr", {}, ...[["wide", ""], ["wide event-text", ""], ["nowrap", "first"], ["nowrap", "last"], ["r", "count"], ["nowrap", ""]].map(([kind, label]) => h("td", { class: kind, "data-label": label || null }))),
-      (element, row) => {
-        const [level, name, first, last, count, latched] = element.children;
-        if (element.dataset.level !== row.level + row.word) {
-          element.dataset.level = row.level + row.word;
-          level.replaceChildren(levelMark(row.level, row.word));
-        }
-        if (name.dataset.words !== row.text) {
-          name.dataset.words = row.text;
-          name.replaceChildren(h("b", {}, row.name), h("span", { class: "job" }, row.action));
-        }
-        text(first, row.first);
-        text(last, row.last);
-        text(count, String(row.count));
-        text(latched, row.latched ? "latched" : "");
-      },
-    );
   }
 
   showLog() {

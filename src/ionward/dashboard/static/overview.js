@@ -185,13 +185,15 @@ class Overview extends Following {
       parent,
       faults,
       (fault) => fault.id,
-      () => {
+      (fault) => {
         const element = h("article", { class: "fault" });
         element.innerHTML = `<span></span><h3></h3><span class="since num"></span><p></p><p class="todo"><b>What to do: </b><span></span></p>`;
+        element.append(h("button", { class: "btn small release", type: "button", hidden: true, onclick: () => ask("release", { fault: fault.id }) }, "Release …"));
         return element;
       },
       (element, fault) => {
-        const [mark, title, since, meaning, todo] = element.children;
+        const [mark, title, since, meaning, todo, release] = element.children;
+        release.hidden = !fault.locked;
         if (element.dataset.level !== fault.level) {
           element.dataset.level = fault.level;
           mark.replaceChildren(shape(fault.level));
