@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from helpers.proving import quick_parameters, quick_system
 from helpers.scenarios import scenario
+from ionward.image.build import build_parameters
 from ionward.proving.prove import false_trips, guard_hits
 from ionward.proving.prove.false_trips import PATTERNS, mislead, run_drive
-from ionward.proving.prove.guard_cases import BREAKS, run_guard_case, why_not
+from ionward.proving.prove.guard_cases import BREAKS, HIDDEN, run_guard_case, why_not
 from ionward.proving.prove.guarded import GuardedLoop
+from ionward.proving.prove.quantities import path_closed
 from ionward.proving.prove.stand import Bench
 from ionward.twin.build import Start, build_plant
-from ionward.twin.rows import SENSE
+from ionward.twin.rows import SENSE, STATE
 
 SYSTEM = quick_system()
+
+
+def held() -> np.ndarray:
+    """A course of currents that can be changed on the way; none so far."""
+    profile = np.zeros((2, 2))
+    profile[0, 1] = 1e9
+    return profile
 
 
 def test_everything_can_be_broken_in_the_small_pack() -> None:
@@ -42,6 +52,23 @@ def test_whatever_breaks_in_control_or_guard_opens_in_time(number: int) -> None:
     assert case.told_by
     assert case.opened_ms is not None
     assert case.opened_ms <= case.budget_ms
+
+
+@pytest.mark.verifies("SR-156")
+@pytest.mark.parametrize("name", ["control gone", "input stuck, discharge_overcurrent_pulse"])
+def test_a_current_that_no_contactor_breaks_is_ended_though_control_cannot_wish_for_it(name: str) -> None:
+    system = quick_system(contactors={"break_current_a": 60.0})
+    loop = GuardedLoop(Bench(system, build_parameters(system), Start(soc=0.6), 1, 25.0, held()), system, 1)
+    loop.run(0.5)
+    loop.command["connect"] = 1
+    loop.run(6.0)
+    assert loop.enables.coils.main_positive
+    HIDDEN["discharge_overcurrent_pulse"](loop)
+    next(b for b in BREAKS if b.name == name).make(loop)
+    loop.run(0.15)
+    assert loop.bench.plant.state[STATE.pyrofuse_fired] == 1.0
+    assert loop.control["pyrofuse"][0] == 0
+    assert not path_closed(loop.bench.plant)
 
 
 def test_breaking_never_reaches_the_parameters_of_others() -> None:

@@ -33,6 +33,7 @@ SETTLE_S = 1.5
 CONTROL_DEAD_S = 0.1
 # The guard sees the raw samples: a cell is driven so many tolerances beyond its limit, to be beyond it for long.
 BEYOND_TOLERANCES = 6
+AT_ONCE_A_PER_S = 1e9
 # Bits of a number that make a threshold far too large: the lowest of the exponent that is 0 there.
 EXPONENT_SHIFT = 52
 
@@ -96,8 +97,10 @@ def _overheat(loop: GuardedLoop) -> None:
 
 
 def _overcurrent(loop: GuardedLoop) -> None:
+    """It is there at once: what breaks beside it must not have opened while it was still small."""
     ground = _ground(loop, "discharge_overcurrent_pulse")
     ground.ignore_limits()
+    ground.plant.settings[SET.slew_a_per_s] = AT_ONCE_A_PER_S
     ground.ask_for(1.03 * loop.guard.limits.current.low - loop.system.sensors.current.tolerance)
 
 
