@@ -156,3 +156,9 @@ def test_a_write_that_fails_leaves_the_file_as_it_was(disk: FaultLog) -> None:
 def test_records_are_json_that_people_can_read() -> None:
     line = log.entry_record(memory().entries[OVERVOLTAGE, 17])[log.HEAD.size :].partition(b"\n")[0]
     assert json.loads(line)["fault"] == "cell_overvoltage"
+
+
+def test_a_look_without_values_knows_which_frames_there_are(disk: FaultLog) -> None:
+    found = read_log(disk.path, values=False)
+    [kept] = found.frames.values()
+    assert (kept.wall_s, kept.columns, kept.complete, len(kept.values)) == (T0, COLUMNS, True, 0)

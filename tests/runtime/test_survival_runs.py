@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,12 @@ from ionward.image.signals import FAULT
 from ionward.runtime.replay import replay
 
 pytestmark = pytest.mark.xdist_group("live")
+
+
+def remembered(run: LiveRun) -> dict[str, Any]:
+    """What is remembered of the interlock loop."""
+    found = run.live.remembered_fault("hvil_open")
+    return found[0] if found else {"frames": {"first": {"complete": False}}}
 
 
 def test_soc_counters_and_latched_faults_come_through_the_end_of_everything(tmp_path: Path) -> None:
@@ -28,6 +35,7 @@ def test_soc_counters_and_latched_faults_come_through_the_end_of_everything(tmp_
     before = run.state()
     counts = run.live.image.faults[FAULT.count].copy()
     throughput_ah = float(run.live.image.scalars["discharge_throughput_ah"][0])
+    run.wait(lambda: remembered(run)["frames"]["first"]["complete"], 10.0, "the second after the fault")
     run.kill_everything()
 
     run.start()
@@ -37,6 +45,9 @@ def test_soc_counters_and_latched_faults_come_through_the_end_of_everything(tmp_
     assert after["soc_std"] < 0.05  # not started anew from a voltage
     assert after["latched_faults"] == before["latched_faults"]
     run.live.refresh()
+    kept = remembered(run)
+    assert (kept["count"], kept["latched"], kept["test_failed"], kept["confirmed"]) == (1, True, False, True)
+    assert min(kept["frames"]["first"]["signals"]["main_positive_closed"]["values"]) == 0.0
     assert (run.live.image.faults[FAULT.count] >= counts).all()
     assert float(run.live.image.scalars["discharge_throughput_ah"][0]) >= throughput_ah - 1e-3
     accepted, reason = run.command("connect")

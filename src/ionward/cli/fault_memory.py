@@ -31,7 +31,7 @@ def tell_memory(state_dir: Path, fault: str, json: bool) -> None:
     if not state_dir.is_dir():
         raise UserError(f"{state_dir}: no such folder; give the state folder of a run (--state-dir)")
     reader = MemoryReader(state_dir)
-    stored = reader.read()
+    stored = reader.read_frames()
     if not reader.path.exists():
         raise UserError(f"{state_dir}: holds no fault memory ({reader.path.name}); give the state folder of a run")
     if stored.problems and stored.pack is None and not stored.memory.entries:

@@ -178,7 +178,7 @@ def recorder_rows(recorder: Item) -> list[Item]:
     days = ""
     if isinstance(free, int | float) and isinstance(per_day, int | float) and per_day > 0:
         days = f", lasts {free / per_day:.0f} days"
-    errors = (recorder.get("disk_errors") or 0) + (recorder.get("state_copy_errors") or 0)
+    errors = sum(recorder.get(name) or 0 for name in ("disk_errors", "state_copy_errors", "fault_memory_errors"))
     rows = [
         ("Recorder", str(state), level),
         ("Recorded ticks", _count(recorder.get("recorded_ticks")), ""),

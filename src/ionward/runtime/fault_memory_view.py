@@ -31,17 +31,24 @@ class MemoryReader:
         self._stored = Stored()
 
     def read(self) -> Stored:
-        """What is on disk now. A file that cannot be read is told in `problems`."""
+        """What is on disk now, with frames that have no rows. A file that cannot be read is told in `problems`."""
         try:
             found = self.path.stat()
             known = (found.st_ino, found.st_size, found.st_mtime_ns)
             if known != self._known:
-                self._stored, self._known = read_log(self.path), known
+                self._stored, self._known = read_log(self.path, values=False), known
         except FileNotFoundError:
             self._stored, self._known = Stored(), None
         except OSError as error:
             self._stored, self._known = Stored(problems=[f"{self.path}: {error.strerror}; check its rights"]), None
         return self._stored
+
+    def read_frames(self) -> Stored:
+        """The same with what stands in the frames: to be asked for one fault now and then."""
+        try:
+            return read_log(self.path)
+        except OSError as error:
+            return Stored(problems=[f"{self.path}: {error.strerror}; check its rights"])
 
 
 def memory_view(stored: Stored) -> dict[str, Any]:

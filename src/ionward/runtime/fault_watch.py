@@ -37,7 +37,7 @@ WRITE_PERIOD_S = 1.0
 RETRY_S = 5.0  # after a failure to write
 # A fault that comes again and again has its latest frame renewed this often.
 FRAME_PERIOD_S = 600.0
-# The file is written anew when it is larger than this, and than twice what it would need.
+# The file is written anew when it is larger than this, and than twice what it had when it was last.
 COMPACT_BYTES = 1 << 20
 # A control that stands still sends no more images: frames are closed without their second after.
 GIVE_UP_S = 3.0
@@ -135,6 +135,7 @@ class FaultWatch:
         self._waiting: list[_Waiting] = []
         self._frames: set[log.FrameKey] = set()  # to be written
         self._whole = False  # the file is to be written anew
+        self._begun_bytes = 0
         self._due_s = self._retry_s = -math.inf
         self._start_file()
 
@@ -161,10 +162,14 @@ class FaultWatch:
     def _start_file(self) -> None:
         """A file that begins whole: no torn record at its end, nothing that does not count any more."""
         try:
-            self._disk.replace(log.everything(self.stored))
+            self._begin_file()
         except OSError:
             self.errors += 1
             self._whole = True
+
+    def _begin_file(self) -> None:
+        self._disk.replace(log.everything(self.stored))
+        self._begun_bytes = self._disk.size()
 
     # --- looking
 
@@ -292,11 +297,9 @@ class FaultWatch:
             for which in log.WHICH:
                 if dropped not in memory.entries:
                     stored.frames.pop((*dropped, which), None)
-        if self._whole or self._disk.size() > COMPACT_BYTES:
-            whole = log.everything(stored)
-            if self._whole or self._disk.size() > 2 * sum(map(len, whole)):
-                self._disk.replace(whole)
-                return
+        if self._whole or self._disk.size() > max(COMPACT_BYTES, 2 * self._begun_bytes):
+            self._begin_file()
+            return
         self._disk.append([
             *(log.drop_record(key) for key in sorted(memory.dropped)),
             *(log.entry_record(memory.entries[key]) for key in sorted(memory.changed) if key in memory.entries),

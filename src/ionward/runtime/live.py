@@ -242,7 +242,7 @@ class Live:
 
     def remembered_fault(self, fault: str, place: int | None = None) -> list[dict[str, Any]]:
         """One fault of the memory with its freeze frames, an entry for each place."""
-        return one_fault(self._fault_memory.read(), fault, place)
+        return one_fault(self._fault_memory.read_frames(), fault, place)
 
     # Commands.
 
