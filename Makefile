@@ -9,7 +9,7 @@ ARGS ?=
 export UV_PYTHON_DOWNLOADS := never
 UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 
-.PHONY: help run demo browser test env bench docs lock cells lint unit clean
+.PHONY: help run demo browser test env bench docs lock cells lint unit mutate clean
 
 help:
 	@echo "make run      the BMS in real time on a simulated EV battery, with the dashboard (SYSTEM=, ARGS=)"
@@ -17,6 +17,7 @@ help:
 	@echo "make test     everything CI checks: style, types, architecture, tests, documents"
 	@echo "make env      set up .venv and compile the control core beforehand"
 	@echo "make bench    performance figures beside their references"
+	@echo "make mutate   how well protection kernel and guard are tested (SAMPLE=, SEED=, WORKERS=; hours without SAMPLE)"
 	@echo "make docs     the documents, built into site/"
 	@echo "make cells    identify the cell library again from the measured data"
 	@echo "make lock     renew the locked requirements"
@@ -72,6 +73,12 @@ docs: $(VENV)/.test-ready
 
 bench: $(VENV)/.bench-ready
 	$(BIN)/ionward bench
+
+SAMPLE ?= 0
+SEED ?= 1
+WORKERS ?= 2
+mutate: $(VENV)/.test-ready
+	$(BIN)/python scripts/mutate.py --sample $(SAMPLE) --seed $(SEED) --workers $(WORKERS) $(ARGS)
 
 cells: $(VENV)/.run-ready
 	$(BIN)/python scripts/identify_library.py
