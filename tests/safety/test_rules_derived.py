@@ -108,6 +108,9 @@ def test_a_wholly_broken_sense_wire_opens_at_once_and_is_told_as_nothing_else(vo
     untrue = {"cell_overvoltage", "cell_undervoltage", "deep_discharge", "cell_voltage_spread"}
     assert not untrue & k.levels().keys()
     assert k.fault("deep_discharge", "latched_level") == LEVEL_NONE
+    k.samples.cells[3] = math.nan  # neither when one of the two is lost
+    k.run(3.0)
+    assert not untrue & k.levels().keys()
     k.cells(3.7, 3.7, *voltages[2:4], 3.7, 3.7, 3.7, 4.3)  # the others are still watched
     assert k.until("cell_overvoltage", LEVEL_CRITICAL, 1.0) <= 0.04
 
@@ -338,6 +341,17 @@ def test_a_rise_faster_than_a_sensor_should_is_seen_to_the_end() -> None:
     ramp(k, 13.0, 7.0)
     assert k.level("thermal_propagation") == LEVEL_CRITICAL
     assert k.level("temperature_lost") == LEVEL_NONE
+
+
+@pytest.mark.parametrize("noise_k", [3.0, 10.0, 20.0])
+def test_a_noisy_sensor_is_no_runaway(noise_k: float) -> None:
+    k = Kernel()
+    k.parameters.sensor_limits[MEASURE.rate_max] = 10.0
+    noise = np.random.default_rng(5).normal(0.0, noise_k, 3000)
+    for n in range(3000):
+        k.samples.temperatures[1] = 48.0 + noise[n]
+        k.tick(sample=n % 10 == 0)
+    assert not {"thermal_propagation", "temperature_rising_fast"} & k.levels().keys()
 
 
 @pytest.mark.verifies("SR-084")

@@ -64,7 +64,7 @@ class SlowItem:
         self.good: tuple[float, float] | None = None
         self.same_since = self.newest = self.looked_at = -math.inf
         self.jump: list[tuple[float, float]] = []  # the good sample before, and those that came too fast since
-        self.agreeing = 0
+        self.level = self.course = 0
         self.quality, self.reason, self.held_since = BAD, REASON_NO_VALUE, -math.inf
 
     def why_refused(self, value: float, at: float, now: float) -> int:
@@ -83,20 +83,20 @@ class SlowItem:
         return REASON_NONE
 
     def believe_jump(self, value: float, at: float) -> bool:
-        """Three in a row on one level, or on one straight course."""
+        """Three in a row on one level, or four on one straight course."""
         if not self.jump:
             assert self.good is not None
-            self.jump, self.agreeing = [self.good], 0
+            self.jump, self.level, self.course = [self.good], 0, 0
         last, when = self.jump[-1]
-        elapsed = max(at - when, CYCLE_S)
-        agrees = self.agreeing > 0 and abs(value - last) <= RATE * elapsed
-        if self.agreeing > 0:
+        elapsed, near, ahead = max(at - when, CYCLE_S), False, False
+        if len(self.jump) > 1:
             before, earlier = self.jump[-2]
-            expected = last + (last - before) / max(when - earlier, CYCLE_S) * elapsed
-            agrees = agrees or abs(value - expected) <= RATE * elapsed
-        self.agreeing = self.agreeing + 1 if agrees else 1
+            expected = (last - before) / max(when - earlier, CYCLE_S) * elapsed
+            near = abs(value - last) <= RATE * elapsed
+            ahead = expected * (value - last) > 0 and abs(value - last - expected) <= RATE * elapsed
+        self.level, self.course = self.level + 1 if near else 1, self.course + 1 if ahead else 1
         self.jump.append((value, at))
-        return self.agreeing >= 3
+        return self.level >= 3 or self.course >= 4
 
     def tick(self, now: float, value: float, at: float) -> Seen:
         new = False
@@ -223,16 +223,22 @@ def test_a_jump_is_believed_with_its_third_sample() -> None:
 
 
 @pytest.mark.verifies("SR-100")
-@pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_a_steady_course_faster_than_permitted_is_believed_with_its_third_sample_and_followed(sign: float) -> None:
+@pytest.mark.parametrize(("start", "step"), [(0.1, 0.6), (4.9, -0.6)])
+def test_a_steady_course_faster_than_permitted_is_believed_with_its_fourth_sample(start: float, step: float) -> None:
     """As a temperature beside a fire: the limit says what is likely, not what is possible."""
     items = Items()
-    items.sample(1.0, 2.5)
-    course = [2.5 + sign * 0.6 * CYCLE_S * k / 0.01 for k in range(1, 5)]
-    seen = [items.sample(1.0 + k * CYCLE_S, v) for k, v in enumerate(course, 1)]
-    assert [new for *_, new in seen] == [False, False, True, True]
-    assert seen[-1] == (course[-1], GOOD, REASON_NONE, True)
-    assert items.sample(1.05, 2.5)[1:3] == (HELD, REASON_RATE)  # off the course: a jump like any other
+    items.sample(1.0, start)
+    seen = [items.sample(1.0 + k * CYCLE_S, start + k * step) for k in range(1, 7)]
+    assert [new for *_, new in seen] == [False, False, False, True, True, True]
+    assert seen[-1] == (start + 6 * step, GOOD, REASON_NONE, True)
+    assert items.sample(1.07, start)[1:3] == (HELD, REASON_RATE)  # off the course: a jump like any other
+
+
+def test_a_course_that_turns_is_not_believed() -> None:
+    items = Items()
+    items.limits[MEASURE.rate_max] = 10.0
+    items.sample(1.0, 2.0)
+    assert not any(items.sample(1.0 + k * CYCLE_S, v)[3] for k, v in enumerate((2.6, 3.2, 2.6, 3.2, 3.8, 3.2), 1))
 
 
 def test_a_single_spike_leaves_no_trace() -> None:

@@ -40,7 +40,8 @@ HISTORY_FIELDS = (
     Signal("jump", "", "Newest value of a jump that is not believed yet"),
     Signal("jump_s", "s", "Its sample time"),
     Signal("jump_per_s", "1/s", "How fast the jump went on with it"),
-    Signal("jump_samples", "", "Samples of the jump that agree with each other"),
+    Signal("jump_samples", "", "Samples of the jump that agree with each other on a level"),
+    Signal("course_samples", "", "Samples of the jump that agree with each other on a course"),
 )
 HISTORY = rows("History", HISTORY_FIELDS)
 

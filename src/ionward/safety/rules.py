@@ -86,7 +86,8 @@ def cell_rules(parameters: Parameters, image: Image, verdicts: Array, state: Any
     low_cell, high_cell = s["cell_voltage_min_cell"], s["cell_voltage_max_cell"]
     voltage, new = cells[CELL.voltage_v], cells[CELL.new]
     if sampled:
-        half, place = torn_apart(parameters, cells, s["cell_voltage_mean_v"], high - low)
+        known = torn_place(verdicts, levels)
+        half, place = torn_apart(parameters, cells, s["cell_voltage_mean_v"], high - low, known)
         give(verdicts, FAULT_ID.sense_wire_open, half, half, place, True, lost == 0, True)
     else:
         verdicts[VERDICT.newest, FAULT_ID.sense_wire_open] = np.nan
@@ -108,11 +109,12 @@ def cell_rules(parameters: Parameters, image: Image, verdicts: Array, state: Any
 
 
 @njit
-def torn_apart(parameters: Parameters, cells: Array, mean: float, spread: float) -> tuple[float, int]:
+def torn_apart(parameters: Parameters, cells: Array, mean: float, spread: float, known: int) -> tuple[float, int]:
     """Half the difference of two neighbours of a module that stand about as far above the mean as below it.
 
     The wire between them has moved and their sum has not, which no two cells do. Where one of them is read at the end
-    of its range, or beyond it so that its samples are refused, it may stand as far out as the other one needs.
+    of its range, or beyond it so that its samples are refused, it may stand as far out as the other one needs; so may
+    one that is lost while its wire is `known` to be broken.
     """
     worst, place = 0.0, -1
     if not spread > TORN_LEAST_V:
@@ -122,9 +124,9 @@ def torn_apart(parameters: Parameters, cells: Array, mean: float, spread: float)
         if parameters.cells[CELLP.module, k] != parameters.cells[CELLP.module, k + 1]:
             continue
         one, other = voltage[k] - mean, voltage[k + 1] - mean
-        if cells[CELL.reason, k] == REASON_RANGE:
+        if cells[CELL.reason, k] == REASON_RANGE or (k == known and one != one):
             one = -other
-        elif cells[CELL.reason, k + 1] == REASON_RANGE:
+        elif cells[CELL.reason, k + 1] == REASON_RANGE or (k == known and other != other):
             other = -one
         half, moved = 0.5 * abs(one - other), one + other
         at_top = at_end(parameters, voltage, k, True) or at_end(parameters, voltage, k + 1, True)

@@ -12,7 +12,7 @@ from ionward.image.inputs import Array
 from ionward.image.kernel_memory import HEAT, VERDICT
 from ionward.image.layout import Image
 from ionward.image.parameters import CELLP, SENSORP, Parameters
-from ionward.image.signals import BAD, CELL, MEASURED, REASON_FROZEN
+from ionward.image.signals import BAD, CELL, MEASURED, REASON_FROZEN, REASON_RATE
 from ionward.safety.ladder import give
 
 # The rate of rise is what a first-order lag of this time stays behind: noise of 0.1 K makes 0.03 K/s of it.
@@ -68,10 +68,14 @@ def heat_rules(
 
 @njit
 def follow_rate(heat: Array, block: Array, now_s: float, k: int) -> None:
-    """Take a new sample of sensor `k` into its rate of rise; a lost one keeps its rate for as long as a gap may be."""
+    """Take a new sample of sensor `k` into its rate of rise.
+
+    One that is lost keeps its rate for as long as a gap may be, but for one that leaps about: its rate means nothing.
+    """
     value, sample_s = block[MEASURED.value, k], now_s - block[MEASURED.age_s, k]
     if value != value:
-        if not now_s - heat[HEAT.sample_s, k] <= GAP_S:
+        leaps = block[MEASURED.reason, k] == REASON_RATE
+        if leaps or not now_s - heat[HEAT.sample_s, k] <= GAP_S:
             heat[HEAT.slow_c, k] = np.nan
             heat[HEAT.rate_k_per_s, k] = 0.0
     elif block[MEASURED.new, k] > 0.0:

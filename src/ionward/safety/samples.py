@@ -2,9 +2,9 @@
 
 A sample is accepted when it has a value, stands within its range, came at a plausible time, did not move faster than
 it can, and is not frozen. After a refused sample the last good value is held for a while; then the measurement is bad
-and has no value. What moves too fast is accepted as real after `JUMP_SAMPLES` samples which agree with each other, on a
-new level or on one steady course, so that nothing is locked out for ever. While the course goes on, each further
-sample of it is accepted: a fire beside a sensor is seen until it has reached the end of the range.
+and has no value. What moves too fast is accepted as real after `JUMP_SAMPLES` samples which agree with each other on a
+new level, or `COURSE_SAMPLES` on one steady course, so that nothing is locked out for ever. While the course goes on,
+each further sample of it is accepted: a fire beside a sensor is seen until it has reached the end of the range.
 
 Times: a sample may be up to one cycle younger than the tick that reads it; anything later, and anything before the
 sample seen last, has a wrong time. When the clock itself jumps back, every measurement is bad until it has caught up.
@@ -34,7 +34,7 @@ from ionward.image.signals import (
     REASON_TIME,
 )
 
-JUMP_SAMPLES = 3
+JUMP_SAMPLES, COURSE_SAMPLES = 3, 4
 # So far have other temperatures moved (K) before one that has not moved by a digit stands out.
 MOVED = 1.0
 
@@ -44,7 +44,7 @@ def new_history(items: int) -> Array:
     history = np.full((len(HISTORY), items), np.nan)
     for row in (HISTORY.raw_s, HISTORY.last_s, HISTORY.good_s, HISTORY.changed_s, HISTORY.held_since_s):
         history[row] = -np.inf
-    history[HISTORY.jump_samples] = 0
+    history[HISTORY.jump_samples] = history[HISTORY.course_samples] = 0
     return history
 
 
@@ -92,20 +92,20 @@ def silent_before(sample_s: float, limits: Array, history: Array, k: int) -> boo
 @njit
 def jump_persists(value: float, sample_s: float, cycle_s: float, limits: Array, history: Array, k: int) -> bool:
     """Note a sample that came too fast; true when it and those before it agree on a new level or a steady course."""
-    first = history[HISTORY.jump_samples, k] == 0.0
     before, before_s = history[HISTORY.jump, k], history[HISTORY.jump_s, k]
-    if first:
+    if history[HISTORY.jump_samples, k] == 0.0:
         before, before_s = history[HISTORY.good, k], history[HISTORY.good_s, k]
     elapsed_s = max(sample_s - before_s, cycle_s)
     moved, may_move = value - before, limits[MEASURE.rate_max, k] * elapsed_s
-    level = abs(moved) <= may_move
-    course = abs(moved - history[HISTORY.jump_per_s, k] * elapsed_s) <= may_move
-    agrees = not first and (level or course)
-    history[HISTORY.jump_samples, k] = min(history[HISTORY.jump_samples, k] + 1.0, JUMP_SAMPLES) if agrees else 1.0
-    history[HISTORY.jump, k] = value
-    history[HISTORY.jump_s, k] = sample_s
+    expected = history[HISTORY.jump_per_s, k] * elapsed_s
+    level = history[HISTORY.jump_samples, k] > 0.0 and abs(moved) <= may_move
+    course = history[HISTORY.course_samples, k] > 0.0 and moved * expected > 0.0 and abs(moved - expected) <= may_move
+    levels = min(history[HISTORY.jump_samples, k] + 1.0, JUMP_SAMPLES) if level else 1.0
+    courses = min(history[HISTORY.course_samples, k] + 1.0, COURSE_SAMPLES) if course else 1.0
+    history[HISTORY.jump_samples, k], history[HISTORY.course_samples, k] = levels, courses
+    history[HISTORY.jump, k], history[HISTORY.jump_s, k] = value, sample_s
     history[HISTORY.jump_per_s, k] = moved / elapsed_s
-    return bool(history[HISTORY.jump_samples, k] >= JUMP_SAMPLES)
+    return bool(levels >= JUMP_SAMPLES or courses >= COURSE_SAMPLES)
 
 
 @njit
@@ -199,7 +199,7 @@ def take(
         history[HISTORY.last_s, k] = sample_s
     too_fast = reason == REASON_RATE
     if not too_fast:
-        history[HISTORY.jump_samples, k] = 0.0
+        history[HISTORY.jump_samples, k] = history[HISTORY.course_samples, k] = 0.0
     elif jump_persists(value, sample_s, cycle_s, limits, history, k):
         reason = REASON_NONE
     if reason == REASON_NONE:
@@ -249,6 +249,7 @@ def sweep(raw: Array, limits: Array, history: Array, block: Array, now_s: float,
         history[HISTORY.good_s],
     )
     changed_s, jump_samples = history[HISTORY.changed_s], history[HISTORY.jump_samples]
+    course_samples = history[HISTORY.course_samples]
     out, age, quality, reason, new = (
         block[0],
         block[MEASURED.age_s],
@@ -280,7 +281,7 @@ def sweep(raw: Array, limits: Array, history: Array, block: Array, now_s: float,
             last_s[k] = t
             good[k] = v
             good_s[k] = t
-            jump_samples[k] = 0.0
+            jump_samples[k] = course_samples[k] = 0.0
             out[k] = v
             age[k] = max(now_s - t, 0.0)
             quality[k] = GOOD

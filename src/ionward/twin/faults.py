@@ -224,9 +224,10 @@ def _break_cell(plant: Plant, name: str, cell: int, strength: float) -> Undo:
         cells[[CELLS.core_c, CELLS.surface_c], cell] = strength
         undo: Undo = _nothing
     else:
+        across_s = 1.0 / strength if strength else math.inf  # an SOC or a heat may well be 0, a resistance is more
         row, value = {
-            "cell_internal_short": (CELLS.short_s, 1.0 / strength),
-            "cell_self_discharge": (CELLS.leak_s, cells[CELLS.leak_s, cell] + 1.0 / strength),
+            "cell_internal_short": (CELLS.short_s, across_s),
+            "cell_self_discharge": (CELLS.leak_s, cells[CELLS.leak_s, cell] + across_s),
             "cell_soc": (CELLS.soc, strength),
             "cell_weak_capacity": (CELLS.capacity_as, strength * cells[CELLS.capacity_as, cell]),
             "cell_high_resistance": (CELLS.resistance_factor, strength * cells[CELLS.resistance_factor, cell]),
