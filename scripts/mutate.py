@@ -10,6 +10,7 @@ Survivors that cannot be noticed are explained in `scripts/mutation/explained.to
 from __future__ import annotations
 
 import argparse
+import inspect
 import math
 import os
 import random
@@ -25,6 +26,7 @@ os.environ |= {"NUMBA_DISABLE_JIT": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_T
 import pytest
 
 from ionward.errors import UserError
+from mutation.affinity import Affinity, words_of
 from mutation.campaign import BROKEN, SURVIVED, Collected, Outcome, Seen, Trial, look, users_of
 from mutation.journal import Journal, digest
 from mutation.mutants import Mutant, mutants_of
@@ -59,6 +61,7 @@ class Campaign:
     def work(self, items: list[pytest.Item]) -> None:
         """Look at every test once on the sound code, then try the mutants."""
         by_name = {item.nodeid: item for item in items}
+        self._affinity = Affinity({item.nodeid: inspect.getsource(item.function) for item in items})  # type: ignore[attr-defined]
         for count, item in enumerate(items, 1):
             seen = self._journal.seen(item.nodeid)
             if isinstance(seen, bool):
@@ -109,18 +112,21 @@ class Campaign:
             killers.insert(0, outcome.test)
 
     def _tests_for(self, mutant: Mutant) -> list[str]:
-        """Tests that call what is changed: those that killed its neighbours, those of the module, the fastest.
-
-        They end where they would take more CPU time than the budget.
+        """Tests that call what is changed: those that killed its neighbours, then those that are fast and talk of the
+        same things as the changed line. They end where they would take more CPU time than the budget.
         """
         called = (
             {f"{mutant.path}:{mutant.function}"} if mutant.function else set(users_of(mutant.path, mutant.constant))
         )
         killers = self._killers[mutant.path + mutant.function]
-        own = f"test_{mutant.path.removesuffix('.py').split('_')[0]}"  # rules_heat.py: all of test_rules_*.py
-        able = [test for test, seen in self._seen.items() if seen.functions & called]
-        able.sort(key=lambda test: (killers.index(test) if test in killers else len(killers),
-                                    self._seen[test].seconds * (0.2 if own in test else 1.0)))  # fmt: skip
+        line = self._sources[mutant.path].splitlines()[mutant.line - 1]
+        words = words_of(f"{line} {mutant.function} {mutant.constant}")
+
+        def rank(test: str) -> tuple[int, float]:
+            place = killers.index(test) if test in killers else len(killers)
+            return place, self._seen[test].seconds / (1.0 + self._affinity.score(test, words)) ** 2
+
+        able = sorted((test for test, seen in self._seen.items() if seen.functions & called), key=rank)
         total_s, chosen = 0.0, []
         for test in able:
             if total_s + self._seen[test].seconds <= self._arguments.budget:

@@ -148,7 +148,8 @@ def test_a_guard_that_stood_still_latches_when_something_was_closed(pause_s: flo
     b = bench()
     b.connected() if connected else b.good()
     verdict = b.step(pause_s=pause_s)
-    assert (verdict.enable, verdict.reason) == (False, GUARD_STOOD)
+    assert (verdict.enable, verdict.reason, verdict.place) == (False, GUARD_STOOD, -1)
+    assert verdict.value == pytest.approx(pause_s, abs=2 * CYCLE_S)
     b.wish()
     verdict = b.for_s(1.5)
     assert verdict.tripped == connected

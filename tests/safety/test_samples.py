@@ -325,3 +325,12 @@ def test_counts_tell_accepted_refused_and_lost() -> None:
     assert items.tick(1.0) == (2, 2, 0)
     assert items.tick(1.05) == (0, 0, 0)
     assert items.tick(2.0) == (0, 0, 2)
+
+
+@pytest.mark.parametrize(("now_s", "quality"), [(0.0499, HELD), (HOLD_S, BAD)])
+def test_a_refused_sample_is_bridged_for_less_than_the_time_to_hold(now_s: float, quality: int) -> None:
+    item = Items()
+    item.sample(-CYCLE_S, 3.0)
+    assert item.sample(0.0, math.nan)[1] == HELD
+    item.tick(now_s)
+    assert item.seen()[1] == quality
