@@ -109,6 +109,7 @@ def test_a_driver_that_stands_still_is_noticed_in_time(late: bool) -> None:
     verdict = b.step(count + 1 if late else count)
     assert (verdict.reason == GUARD_NO_SAMPLES) == late
     assert verdict.tripped == late
+    assert verdict.place == -1
 
 
 def test_a_driver_that_writes_without_coming_on_counts_as_silent() -> None:

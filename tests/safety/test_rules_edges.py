@@ -12,6 +12,8 @@ from helpers.kernel import Kernel
 from ionward.image.faults import FAULT_ID, FAULTS
 from ionward.image.inputs import CHANNEL, RAW
 from ionward.image.kernel_memory import VERDICT
+from ionward.image.parameters import FAULTP, MEASURE
+from ionward.image.signals import LEVEL_CRITICAL, LEVEL_NONE, LEVEL_WARNING
 from ionward.safety.protect import protect
 from ionward.safety.validate import validate
 
@@ -128,6 +130,8 @@ def test_an_offset_is_the_mean_of_what_is_read_while_open(offset_a: float) -> No
         mean = 1.5 * (1.0 - (1.0 - 0.01 / 5.0) ** n)
         assert before == 0.0
         assert judged(k, "current_offset") == pytest.approx(mean)
+    k.tick(dt_s=6.0)  # longer than it remembers: what is read now is all there is
+    assert judged(k, "current_offset") == 1.5
     k.close()
     k.tick()
     assert judged(k, "current_offset") == 0.0
@@ -221,3 +225,123 @@ def test_refused_samples_are_a_rate_that_flies_off_in_ten_seconds() -> None:
     k.channels["ambient_c"] = 25.0
     k.tick()
     assert judged(k, "samples_refused") == pytest.approx(0.1 * (1.0 - 0.01 / 10.0))
+
+
+def test_the_latest_time_to_open_is_that_of_the_fault_that_is_most_urgent() -> None:
+    k = Kernel()
+    waits_s = k.parameters.faults[FAULTP.wait_s]
+    k.channels["insulation_ohm"] = 499.0 * 4 * 4.2
+    k.run(2.1)
+    assert k.levels() == dict.fromkeys(("insulation_low", "insulation_falling"), LEVEL_WARNING)
+    assert math.isnan(k.s["open_by_s"])
+    k.channels["hvil_closed"] = 0.0
+    k.run(0.05)
+    hvil_by_s = k.fault("hvil_open", "since_s") + waits_s[FAULT_ID.hvil_open]
+    assert k.s["open_by_s"] == pytest.approx(hvil_by_s)
+    k.parameters.faults[FAULTP.wait_s, FAULT_ID.crash] = 0.0
+    k.channels["crash"] = 1.0
+    k.run(0.02)
+    assert k.s["open_by_s"] == pytest.approx(k.fault("crash", "since_s"))
+    assert k.s["open_fault"] == FAULT_ID.crash
+
+
+def test_the_rise_of_the_bus_is_timed_between_a_fifth_and_nine_tenths() -> None:
+    k = Kernel(precharge_rise_s=0.1)
+    k.s["main_negative_close"] = k.s["precharge_close"] = 1
+    k.channels["main_negative_closed"] = k.channels["precharge_closed"] = 1.0
+    for share, told in ((0.0, 1.0), (0.1, 1.0), (0.1, 1.0), (0.2, 1.0), (0.5, 1.0), (0.89, 1.0), (0.91, 0.4)):
+        k.channels["bus_voltage_v"] = share * 14.8001
+        k.tick()
+        assert judged(k, "precharge_too_fast") == pytest.approx(told)
+    k.channels["bus_voltage_v"] = 14.8
+    k.tick()
+    assert judged(k, "precharge_too_fast") == pytest.approx(0.4)
+
+
+def test_an_unexpected_change_of_a_contact_is_forgotten_within_ten_seconds() -> None:
+    k = Kernel()
+    k.run(0.2)
+    k.channels["main_negative_closed"] = 1.0
+    k.tick()
+    assert judged(k, "contactor_chattering") == 1.0
+    assert judged(k, "contactor_chattering", "place") == CHANNEL.main_negative_closed
+    for _ in range(100):
+        k.tick()
+    assert judged(k, "contactor_chattering") == pytest.approx(0.9)
+    k.channels["main_negative_closed"] = 0.0
+    k.tick()
+    assert judged(k, "contactor_chattering") == pytest.approx(1.9 - 0.001)
+
+
+@pytest.mark.parametrize("known", [0, 1, 2])
+def test_a_mean_is_that_of_the_sensors_that_are_known(known: int) -> None:
+    k = Kernel(sensors=2, settle=False)
+    k.samples.temperatures[:] = [20.0 if known > 0 else math.nan, 30.0 if known > 1 else math.nan]
+    k.tick()
+    mean_c = {0: math.nan, 1: 20.0, 2: 25.0}[known]
+    assert k.s["temperature_mean_c"] == pytest.approx(mean_c, nan_ok=True)
+    assert k.s["temperature_min_c"] == pytest.approx(20.0 if known else math.nan, nan_ok=True)
+
+
+@pytest.mark.parametrize("fault", ["contactor_welded_by_voltage", "contactor_open_by_voltage", "fuse_blown",
+                                   "bus_not_understood", "insulation_low", "insulation_falling", "hvil_open",
+                                   "contactor_overtemperature", "pyrofuse_fired", "bus_live_while_open",
+                                   "charge_overcurrent", "short_circuit", "cell_overvoltage", "overtemperature",
+                                   "cell_voltage_spread", "temperature_disagreement", "cell_sum_mismatch",
+                                   "fuse_busbar_i2t", "current_offset", "temperature_spread",
+                                   "temperature_rising_fast", "thermal_propagation", "sense_wire_open"])  # fmt: skip
+def test_a_value_that_is_read_again_is_no_new_sample(fault: str) -> None:
+    k = Kernel()
+    assert not math.isnan(judged(k, fault, "newest"))
+    value = judged(k, fault)
+    k.tick(sample=False)
+    assert math.isnan(judged(k, fault, "newest"))
+    assert judged(k, fault) == pytest.approx(value, abs=1e-9)
+
+
+def test_samples_beyond_that_do_not_follow_each_other_are_never_counted_together() -> None:
+    k = Kernel()
+    k.close()
+    for _ in range(10):
+        k.current(610.0)
+        k.tick()
+        k.current(0.0)
+        k.tick()
+        assert k.level("short_circuit") == LEVEL_NONE
+    k.current(610.0)
+    k.tick()
+    k.tick()
+    assert k.level("short_circuit") == LEVEL_CRITICAL
+
+
+def test_a_current_beyond_a_small_sensor_is_a_short_circuit_all_the_same() -> None:
+    k = Kernel()
+    k.parameters.channel_limits[MEASURE.maximum, [CHANNEL.current_a, CHANNEL.current_redundant_a]] = 500.0
+    k.current(501.0)
+    k.run(0.03)
+    assert judged(k, "short_circuit") == 601.0
+    assert k.level("short_circuit") == LEVEL_CRITICAL
+
+
+@pytest.mark.parametrize(("from_c", "rate", "told"), [(56.0, 1.5, 1.0), (40.0, 1.5, 0.0), (56.0, 0.8, 0.0)])
+def test_a_fast_rise_beyond_the_maximum_runs_away(from_c: float, rate: float, told: float) -> None:
+    k = Kernel(start_s=0.0, settle=False)
+    for n in range(100):
+        k.samples.temperatures[1] = from_c + rate * 0.1 * n
+        k.tick(dt_s=0.1)
+    assert judged(k, "thermal_propagation") == told
+    assert judged(k, "thermal_propagation", "place") == (1 if told else -1)
+
+
+def test_one_cell_of_the_module_that_collapses_beside_a_fast_rise_runs_away() -> None:
+    k = Kernel(cells=4, sensors=2, modules=2, start_s=0.0, settle=False)
+    k.samples.cells[3] = 2.5
+    for n in range(100):
+        k.samples.temperatures[1] = 30.0 + 0.15 * n
+        k.tick(dt_s=0.1)
+    assert judged(k, "thermal_propagation") == 1.0
+    k.samples.cells[:] = 3.7, 2.5, 3.7, 3.7  # of the other module
+    k.parameters.cell_limits[MEASURE.rate_max] = 1e9
+    k.samples.temperatures[1] += 0.15
+    k.tick(dt_s=0.1)
+    assert judged(k, "thermal_propagation") == 0.0
