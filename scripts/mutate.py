@@ -10,6 +10,7 @@ Survivors that cannot be noticed are explained in `scripts/mutation/explained.to
 from __future__ import annotations
 
 import argparse
+import inspect
 import math
 import os
 import random
@@ -25,6 +26,7 @@ os.environ |= {"NUMBA_DISABLE_JIT": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_T
 import pytest
 
 from ionward.errors import UserError
+from mutation.affinity import Affinity, words_of
 from mutation.campaign import BROKEN, SURVIVED, Collected, Outcome, Seen, Trial, look, users_of
 from mutation.journal import Journal, digest
 from mutation.mutants import Mutant, mutants_of
@@ -41,17 +43,17 @@ class Campaign:
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         self._arguments = arguments
-        self._sources = {path.name: path.read_text() for path in chosen_files(arguments.file)}
-        self._digests = {name: digest(SAFETY / name) for name in self._sources}
+        self.sources = {path.name: path.read_text() for path in chosen_files(arguments.file)}
+        self._digests = {name: digest(SAFETY / name) for name in self.sources}
         ground = [*(ROOT / "src" / "ionward").rglob("*.py"), *(ROOT / "tests" / "helpers").glob("*.py")]
         tests = sorted(TESTS.glob("test_*.py"))
         self._journal = Journal(arguments.journal, ROOT, digest(*ground), tests, arguments.budget)
-        every = [mutant for name, source in self._sources.items() for mutant in mutants_of(name, source)]
+        every = [mutant for name, source in self.sources.items() for mutant in mutants_of(name, source)]
         sample = arguments.sample or len(every)
         self.mutants = sorted(random.Random(arguments.seed).sample(every, min(sample, len(every))))
         self.total = len(every)
         self.outcomes: dict[Mutant, Outcome] = {}
-        self.explained = read_explained(self._sources)
+        self.explained = read_explained(self.sources)
         self._seen: dict[str, Seen] = {}
         self._killers: dict[str, list[str]] = defaultdict(list)
         self.left_out: list[str] = []
@@ -59,6 +61,7 @@ class Campaign:
     def work(self, items: list[pytest.Item]) -> None:
         """Look at every test once on the sound code, then try the mutants."""
         by_name = {item.nodeid: item for item in items}
+        self._affinity = Affinity({item.nodeid: inspect.getsource(item.function) for item in items})  # type: ignore[attr-defined]
         for count, item in enumerate(items, 1):
             seen = self._journal.seen(item.nodeid)
             if isinstance(seen, bool):
@@ -90,7 +93,7 @@ class Campaign:
                 mutant = waiting.pop()
                 tests = self._tests_for(mutant)
                 seconds = sum(self._seen[test].seconds for test in tests)
-                trial = Trial(mutant, self._sources[mutant.path], [items[test] for test in tests], seconds)
+                trial = Trial(mutant, self.sources[mutant.path], [items[test] for test in tests], seconds)
                 trials[trial.child] = trial
             child, status = os.wait()
             trial = trials.pop(child)
@@ -109,18 +112,21 @@ class Campaign:
             killers.insert(0, outcome.test)
 
     def _tests_for(self, mutant: Mutant) -> list[str]:
-        """Tests that call what is changed: those that killed its neighbours, those of the module, the fastest.
-
-        They end where they would take more CPU time than the budget.
+        """Tests that call what is changed: those that killed its neighbours, then those that are fast and talk of the
+        same things as the changed line. They end where they would take more CPU time than the budget.
         """
         called = (
             {f"{mutant.path}:{mutant.function}"} if mutant.function else set(users_of(mutant.path, mutant.constant))
         )
         killers = self._killers[mutant.path + mutant.function]
-        own = f"test_{mutant.path.removesuffix('.py').split('_')[0]}"  # rules_heat.py: all of test_rules_*.py
-        able = [test for test, seen in self._seen.items() if seen.functions & called]
-        able.sort(key=lambda test: (killers.index(test) if test in killers else len(killers),
-                                    self._seen[test].seconds * (0.2 if own in test else 1.0)))  # fmt: skip
+        line = self.sources[mutant.path].splitlines()[mutant.line - 1]
+        words = words_of(f"{line} {mutant.function} {mutant.constant}")
+
+        def rank(test: str) -> tuple[int, float]:
+            place = killers.index(test) if test in killers else len(killers)
+            return place, self._seen[test].seconds / (1.0 + self._affinity.score(test, words)) ** 2
+
+        able = sorted((test for test, seen in self._seen.items() if seen.functions & called), key=rank)
         total_s, chosen = 0.0, []
         for test in able:
             if total_s + self._seen[test].seconds <= self._arguments.budget:
@@ -138,17 +144,25 @@ def chosen_files(names: list[str]) -> list[Path]:
     return [path for path in files if not names or path.name in names]
 
 
-def read_explained(sources: dict[str, str]) -> dict[tuple[str, str, str], str]:
-    """Why some survivors cannot be noticed: (file, function or constant, change) -> reason."""
+Spot = tuple[str, str, str, str]  # file, function or constant, source line, change
+
+
+def spot_of(mutant: Mutant, sources: dict[str, str]) -> Spot:
+    """What identifies a mutant for as long as its line stays as it is, wherever it moves."""
+    line = sources[mutant.path].splitlines()[mutant.line - 1].strip()
+    return mutant.path, mutant.function or mutant.constant, line, mutant.change
+
+
+def read_explained(sources: dict[str, str]) -> dict[Spot, str]:
+    """Why some survivors cannot be noticed."""
     explained = {}
+    known = {spot_of(mutant, sources) for path, source in sources.items() for mutant in mutants_of(path, source)}
     for entry in tomllib.loads(EXPLAINED.read_text())["mutant"]:
         for change in entry["changes"]:
-            key = (entry["file"], entry["in"], change)
-            if entry["file"] in sources:
-                known = {(m.function or m.constant, m.change) for m in mutants_of(key[0], sources[key[0]])}
-                if key[1:] not in known:
-                    raise UserError(f"{EXPLAINED.name}: {' '.join(key)}: no such mutant any more; take it out")
-            explained[key] = entry["why"]
+            spot = (entry["file"], entry["in"], entry["line"], change)
+            if entry["file"] in sources and spot not in known:
+                raise UserError(f"{EXPLAINED.name}: {': '.join(spot)}: no such mutant any more; take it out")
+            explained[spot] = entry["why"]
     return explained
 
 
@@ -165,7 +179,7 @@ def report(campaign: Campaign, seed: int) -> float:
     rows: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
     refuted = []
     for mutant, outcome in sorted(campaign.outcomes.items()):
-        key = (mutant.path, mutant.function or mutant.constant, mutant.change)
+        key = spot_of(mutant, campaign.sources)
         row = rows[mutant.path]
         row[0] += 1
         if outcome.outcome != SURVIVED:

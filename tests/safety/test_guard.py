@@ -109,6 +109,7 @@ def test_a_driver_that_stands_still_is_noticed_in_time(late: bool) -> None:
     verdict = b.step(count + 1 if late else count)
     assert (verdict.reason == GUARD_NO_SAMPLES) == late
     assert verdict.tripped == late
+    assert verdict.place == -1
 
 
 def test_a_driver_that_writes_without_coming_on_counts_as_silent() -> None:
@@ -148,7 +149,8 @@ def test_a_guard_that_stood_still_latches_when_something_was_closed(pause_s: flo
     b = bench()
     b.connected() if connected else b.good()
     verdict = b.step(pause_s=pause_s)
-    assert (verdict.enable, verdict.reason) == (False, GUARD_STOOD)
+    assert (verdict.enable, verdict.reason, verdict.place) == (False, GUARD_STOOD, -1)
+    assert verdict.value == pytest.approx(pause_s, abs=2 * CYCLE_S)
     b.wish()
     verdict = b.for_s(1.5)
     assert verdict.tripped == connected

@@ -525,3 +525,23 @@ def test_a_crash_makes_the_wish_plausible_where_the_description_says_so(on_crash
     b.step(2)
     b.control["pyrofuse"] = 1
     assert b.step().reason == (GUARD_OK if on_crash else GUARD_WISH)
+
+
+@pytest.mark.parametrize("what", ["silent", "answer", "flow", "input"])
+def test_what_is_wrong_with_control_itself_has_no_place(what: str) -> None:
+    b = bench()
+    b.good()
+    if what == "silent":
+        b.control_runs = False
+
+    def spoil(record: Any) -> None:
+        if what == "answer":
+            record["answer"] ^= 1
+            return
+        record["flow" if what == "flow" else "sample_sum"] = 0
+        answer(record)
+
+    b.spoil = spoil
+    verdict = b.step(20)
+    expected = {"silent": GUARD_SILENT, "answer": GUARD_ANSWER, "flow": GUARD_FLOW, "input": GUARD_INPUT}[what]
+    assert (verdict.reason, verdict.place) == (expected, -1)

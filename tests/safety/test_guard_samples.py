@@ -289,3 +289,13 @@ def test_a_crash_calls_for_it_where_the_description_says_so(on_crash: bool) -> N
     assert b.step(5).pyrofuse == on_crash
     b.channels["crash"] = math.nan
     assert not b.step().pyrofuse
+
+
+@pytest.mark.verifies("SR-169")
+def test_one_sensor_that_is_lost_does_not_keep_the_other_one_from_calling() -> None:
+    b = bench(**PYRO)
+    b.good()
+    b.channels["current_a"] = b.channels["current_redundant_a"] = -ABOVE_A
+    assert b.step(5).pyrofuse
+    del b.channels["current_redundant_a"]  # nothing new of it any more
+    assert b.for_s(LIMITS.current.age_max_s + 3 * CYCLE_S).pyrofuse

@@ -198,3 +198,13 @@ def test_a_negative_delay_never_waits_and_a_nan_delay_is_none() -> None:
     for delay in (-5.0, math.nan):
         ladder = Ladder([(1.0, 0.5, 1, delay), None, None, None])
         assert ladder.tick(2.0) == 1
+
+
+def test_what_is_not_judged_now_neither_counts_nor_forgets() -> None:
+    ladder = Ladder([(1.0, 0.5, 3, 0.0), None, None, None])
+    for _ in range(10):
+        assert ladder.tick(2.0, active=False) == 0
+    ladder.tick(2.0)
+    ladder.tick(2.0)
+    assert ladder.tick(2.0, active=False) == 0
+    assert ladder.tick(2.0) == 1

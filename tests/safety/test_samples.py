@@ -354,3 +354,22 @@ def test_counts_tell_accepted_refused_and_lost() -> None:
     assert items.tick(1.0) == (2, 2, 0)
     assert items.tick(1.05) == (0, 0, 0)
     assert items.tick(2.0) == (0, 0, 2)
+
+
+@pytest.mark.parametrize(("now_s", "quality"), [(0.0499, HELD), (HOLD_S, BAD)])
+def test_a_refused_sample_is_bridged_for_less_than_the_time_to_hold(now_s: float, quality: int) -> None:
+    item = Items()
+    item.sample(-CYCLE_S, 3.0)
+    assert item.sample(0.0, math.nan)[1] == HELD
+    item.tick(now_s)
+    assert item.seen()[1] == quality
+
+
+def test_a_value_that_moved_a_moment_ago_may_stand_still_for_the_whole_time() -> None:
+    item = Items()
+    for n in range(round(2 * FROZEN_S / CYCLE_S)):
+        item.sample(n * CYCLE_S, 3.0 + 0.1 * (n % 2))
+    moved_s, value = n * CYCLE_S, item.seen()[0]
+    for n in range(1, round(FROZEN_S / CYCLE_S)):
+        assert item.sample(moved_s + n * CYCLE_S, value) == (value, GOOD, REASON_NONE, True)
+    assert item.sample(moved_s + FROZEN_S + CYCLE_S, value)[2] == REASON_FROZEN
