@@ -121,7 +121,10 @@ def _reason(error: Any) -> tuple[str, str]:
 
 
 def problems_of(error: ValidationError, model: type[BaseModel], hidden: frozenset[str]) -> list[tuple[Any, Problem]]:
-    """Each of pydantic's errors with its place, as a problem. `hidden` keys are no business of the user."""
+    """Each of pydantic's errors with its place, as a problem. `hidden` keys are no business of the user.
+
+    Meets SR-191.
+    """
     found: dict[tuple[int | str, ...], Problem] = {}
     for e in error.errors():
         # Alternatives of a union add their names to the place: they are no keys of the file.

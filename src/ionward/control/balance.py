@@ -113,7 +113,10 @@ def balance(parameters: Parameters, command: Any, image: Image, memory: BalanceM
 
 @njit
 def _may_balance(s: Any, command: Any) -> bool:
-    """Somebody allows it, the pack is at rest or connected, protection sees no fault and the boards are not hot."""
+    """Somebody allows it, the pack is at rest or connected, protection sees no fault and the boards are not hot.
+
+    Meets SR-182.
+    """
     state = s["state"]
     sound = (
         s["balance_allowed"] == 1
@@ -157,7 +160,7 @@ def _compare(parameters: Parameters, command: Any, image: Image, memory: Balance
 
 @njit
 def _may_bleed(p: Any, cells: Array, k: int) -> bool:
-    """The cell is measured well and not low."""
+    """The cell is measured well and not low. Meets SR-182."""
     return bool(cells[CELL.quality, k] == GOOD and cells[CELL.voltage_v, k] >= p["balance_min_voltage_v"])
 
 
@@ -216,7 +219,7 @@ def _higher(wish: Array, module_of: Array, k: int, parity: int) -> int:
 
 @njit
 def _drop_cells(parameters: Parameters, image: Image, memory: BalanceMemory) -> None:
-    """While bleeding: switch off what has become low, badly measured or sits on a hot board."""
+    """While bleeding: switch off what has become low, badly measured or sits on a hot board. Meets SR-182, SR-183."""
     p = parameters.scalars[0]
     cells, module_of = image.cells, parameters.cells[CELLP.module]
     for k in range(cells.shape[1]):
@@ -237,6 +240,8 @@ def _warm_boards(p: Any, image: Image, memory: BalanceMemory, dt_s: float) -> No
     """First-order thermal model of each board: towards its module's temperature plus K/W times its heat.
 
     A board of unknown temperature counts as hot.
+
+    Meets SR-183.
     """
     boards, modules = memory.boards, image.modules
     share = 1.0

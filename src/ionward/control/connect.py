@@ -76,7 +76,7 @@ BUS_BELOW_WAIT_S = 5.0
 
 @njit
 def standby(p: Any, s: Any, m: Array, command: Any) -> None:
-    """Hold back with a reason, or begin to connect."""
+    """Hold back with a reason, or begin to connect. Meets SR-144."""
     by_feedback = m[SEQ.positive] == CLOSED or m[SEQ.negative] == CLOSED or m[SEQ.precharge] == CLOSED
     if by_feedback or m[SEQ.positive_tap] == CLOSED or m[SEQ.negative_tap] == CLOSED:
         # Nothing is driven closed. Protection judges how long this may last, so that the fault comes with its event.
@@ -100,7 +100,7 @@ def standby(p: Any, s: Any, m: Array, command: Any) -> None:
 
 @njit
 def _held_back(p: Any, s: Any, m: Array, command: Any) -> int:
-    """What forbids to begin now."""
+    """What forbids to begin now. Meets SR-143."""
     if s["fault_level"] >= LEVEL_FAULT:
         return HOLD_FAULT
     if s["latched_faults"] > 0:
@@ -136,7 +136,10 @@ def _bus_is_in_the_way(p: Any, s: Any, m: Array) -> bool:
 
 @njit
 def precharge(p: Any, s: Any, m: Array, command: Any) -> None:
-    """Negative contactor, probe for a welded one, then the resistor until the bus stands at the pack's voltage."""
+    """Negative contactor, probe for a welded one, then the resistor until the bus stands at the pack's voltage.
+
+    Meets SR-145.
+    """
     if command["connect"] != 1:
         open_all(s, m, STATE_STANDBY, HOLD_NONE)
     elif m[SEQ.complete] != 1.0:
@@ -152,7 +155,10 @@ def precharge(p: Any, s: Any, m: Array, command: Any) -> None:
 
 @njit
 def _has_closed(p: Any, s: Any, m: Array, command: Any, contact: float) -> bool:
-    """The contactor's feedback says closed; without feedback its closing time has passed. Too late ends it all."""
+    """The contactor's feedback says closed; without feedback its closing time has passed. Too late ends it all.
+
+    Meets SR-144.
+    """
     over = not elapsed_s(s, m) < p["contactor_close_s"]
     if contact == CLOSED or (contact == UNKNOWN and over):
         return True
@@ -166,6 +172,8 @@ def _probe(p: Any, s: Any, m: Array, command: Any) -> None:
     """With only the negative contactor closed the bus must stay where it was; else another one is welded.
 
     Taps, where fitted, must agree: the positive one that its contact is open, the negative one that its is closed.
+
+    Meets SR-141.
     """
     if m[SEQ.positive_tap] == CLOSED:
         open_all(s, m, STATE_FAULT, HOLD_WELDED)
@@ -191,7 +199,7 @@ def _probe(p: Any, s: Any, m: Array, command: Any) -> None:
 
 @njit
 def _charge_bus(p: Any, s: Any, m: Array, command: Any) -> None:
-    """Charge the bus over the resistor, and judge how it rises."""
+    """Charge the bus over the resistor, and judge how it rises. Meets SR-142."""
     elapsed = elapsed_s(s, m)
     current_a = abs(s["current_a"])
     span_v = m[SEQ.pack_v] - m[SEQ.bus_start_v]
@@ -226,6 +234,8 @@ def _bus_is_charged(p: Any, s: Any, m: Array) -> bool:
 
     A sensor of the current may read as much as its tolerance when none flows. A reading of the bus that stands still
     is not believed: whatever holds the bus elsewhere would be closed onto.
+
+    Meets SR-140.
     """
     tolerance_a = p["precharge_done_a"] + p["current_tolerance_a"]
     settled = m[SEQ.current_fitted] == 0.0 or abs(s["current_a"]) <= tolerance_a
@@ -248,7 +258,7 @@ def _rose_at_once(p: Any, m: Array) -> bool:
 
 @njit
 def _failed(p: Any, s: Any, m: Array, reason: int) -> None:
-    """End this try. The next one waits for the resistor; after the last one a person is asked."""
+    """End this try. The next one waits for the resistor; after the last one a person is asked. Meets SR-142."""
     s["precharge_tries"] += 1
     m[SEQ.resume_s] = s["time_s"] + p["precharge_pause_s"]
     if s["precharge_tries"] >= p["precharge_tries"]:
@@ -259,7 +269,10 @@ def _failed(p: Any, s: Any, m: Array, reason: int) -> None:
 
 @njit
 def closing(p: Any, s: Any, m: Array, command: Any) -> None:
-    """Positive contactor onto a bus that stands at the pack's voltage, then the precharge contactor goes."""
+    """Positive contactor onto a bus that stands at the pack's voltage, then the precharge contactor goes.
+
+    Meets SR-145.
+    """
     if command["connect"] != 1:
         open_in_order(s, m, STATE_STANDBY, HOLD_NONE, HOLD_CURRENT)
     elif m[SEQ.step] == STEP_NEGATIVE:
@@ -276,7 +289,10 @@ def closing(p: Any, s: Any, m: Array, command: Any) -> None:
 
 @njit
 def _negative_on_live_bus(p: Any, s: Any, m: Array, command: Any) -> None:
-    """Without precharge: the bus must match (or, without a precharge path, be dead) until the positive one closes."""
+    """Without precharge: the bus must match (or, without a precharge path, be dead) until the positive one closes.
+
+    Meets SR-140.
+    """
     dead = p["has_precharge"] == 0 and abs(m[SEQ.bus_v]) < p["bus_dead_v"]
     unknown = p["has_precharge"] == 0 and m[SEQ.bus_fitted] == 0.0
     if m[SEQ.complete] != 1.0:

@@ -161,7 +161,10 @@ def _by_tap(tap_v: float, m: Array) -> float:
 
 @njit
 def watch_resistor(p: Any, s: Any, m: Array) -> None:
-    """Heat of the precharge resistor: V²/R while its contactor is closed, cooled down within the pause."""
+    """Heat of the precharge resistor: V²/R while its contactor is closed, cooled down within the pause.
+
+    Meets SR-142.
+    """
     dt = s["dt_s"] if s["dt_s"] > 0.0 else 0.0
     resistance, pause = p["precharge_resistance_ohm"], p["precharge_pause_s"]
     if s["precharge_close"] == 1 or m[SEQ.precharge] == CLOSED:
@@ -266,7 +269,7 @@ def go_fault(s: Any, m: Array, command: Any, reason: int) -> None:
 
 @njit
 def open_all(s: Any, m: Array, after: int, why: int) -> None:
-    """Open everything in this tick, then prove it."""
+    """Open everything in this tick, then prove it. Meets SR-122."""
     drive(s, 0, 0, 0)
     m[SEQ.after], m[SEQ.why] = after, why
     go(s, m, STATE_OPENING, STEP_PROVE, why)

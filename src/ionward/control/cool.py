@@ -60,7 +60,7 @@ def new_cool_memory(_size: Size | None = None) -> CoolMemory:
 
 @njit
 def cool(parameters: Parameters, image: Image, memory: CoolMemory) -> None:
-    """Write the demands of pump, fan and heater."""
+    """Write the demands of pump, fan and heater. Meets SR-184."""
     p = parameters.scalars[0]
     s = image.scalars[0]
     m = memory.fields

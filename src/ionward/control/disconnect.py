@@ -58,6 +58,8 @@ def opening(p: Any, s: Any, m: Array, command: Any) -> None:
 
     A current that neither contactor may break is left to the fuse for a while (`hold`); then there is nothing better
     than to open. Where only one of them may break it, that one opens first. An unknown current is not waited for.
+
+    Meets SR-121, SR-130, SR-131.
     """
     step = m[SEQ.step]
     if step == STEP_WAIT:
@@ -90,7 +92,7 @@ def opening(p: Any, s: Any, m: Array, command: Any) -> None:
 
 @njit
 def _prove(p: Any, s: Any, m: Array, command: Any) -> None:
-    """Feedback contacts, or the bus voltage, say that the pack is disconnected."""
+    """Feedback contacts, or the bus voltage, say that the pack is disconnected. Meets SR-146."""
     closed = m[SEQ.positive] == CLOSED or m[SEQ.negative] == CLOSED or m[SEQ.precharge] == CLOSED
     if closed:
         if not elapsed_s(s, m) < p["contactor_open_s"] + PROTECTION_TICKS * p["cycle_s"]:
@@ -118,6 +120,8 @@ def fault(s: Any, m: Array, command: Any) -> None:
 
     So a pack never closes by itself because a fault went away: the wish must be given anew, except where the
     description lets protection retry.
+
+    Meets SR-127.
     """
     drive(s, 0, 0, 0)
     if command["connect"] != 1:

@@ -87,7 +87,10 @@ def new_limit_memory(size: Size) -> LimitMemory:
 
 @njit
 def limit(parameters: Parameters, command: Any, image: Image, memory: LimitMemory) -> None:
-    """Write the four limits, their rules and places, and the currents that each cell allows."""
+    """Write the four limits, their rules and places, and the currents that each cell allows.
+
+    Meets SR-120, SR-180, SR-181.
+    """
     s = image.scalars[0]
     look_ahead(parameters, image, memory.voltage)
     from_measured_voltages(parameters, image, memory.voltage)
@@ -145,7 +148,7 @@ def _budget(p: Any, continuous_a: float, pulse_a: float) -> float:
 def _slewed(
     parameters: Parameters, command: Any, image: Image, memory: LimitMemory, unmeasured: int, j: int
 ) -> tuple[float, int, int]:
-    """Limit `j` with its rule and place: lowered at once, raised no faster than the slew."""
+    """Limit `j` with its rule and place: lowered at once, raised no faster than the slew. Meets SR-180."""
     p = parameters.scalars[0]
     s = image.scalars[0]
     current_a, rule, place = _lowest(parameters, command, image, memory, unmeasured, j)
@@ -163,7 +166,7 @@ def _slewed(
 def _lowest(
     parameters: Parameters, command: Any, image: Image, memory: LimitMemory, unmeasured: int, j: int
 ) -> tuple[float, int, int]:
-    """The lowest current of all rules, with the rule and the place that set it."""
+    """The lowest current of all rules, with the rule and the place that set it. Meets SR-180."""
     p = parameters.scalars[0]
     s = image.scalars[0]
     charging = j in (CHARGE, CHARGE_PULSE)

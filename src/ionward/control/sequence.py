@@ -67,7 +67,7 @@ __all__ = ["SequenceMemory", "new_sequence_memory", "sequence"]
 
 @njit
 def sequence(parameters: Parameters, command: Any, image: Image, memory: SequenceMemory) -> None:
-    """Advance the state machine by one tick and write what the contactors are to do."""
+    """Advance the state machine by one tick and write what the contactors are to do. Meets SR-211."""
     p = parameters.scalars[0]
     s = image.scalars[0]
     m = memory.fields

@@ -1,6 +1,8 @@
 """The tick: all of control as one pure, compiled function of raw samples, command, parameters, image and memory.
 
 Nothing in here reads a clock, allocates or raises. The same inputs from the same memory give the same bytes.
+
+Meets SR-210.
 """
 
 from __future__ import annotations

@@ -31,6 +31,8 @@ def answer_to(challenge: int, flow: int, tick: int, table_sum: int, sample_sum: 
 
     Of challenge, tick and sample sum the low 62 bits count, of the rest the low 31. Parts are laid over each other
     before they are mixed: one that changes alone always gives another answer.
+
+    Meets SR-161, SR-222.
     """
     a, b = START_A, START_B
     for word in ((challenge ^ sample_sum) & WORD, ((challenge ^ sample_sum) >> 31) & WORD, (tick ^ wish) & WORD,

@@ -91,7 +91,7 @@ def sample_period_s(fault: Fault, system: System) -> float:
 
 
 def fault_problems(system: System) -> Iterator[Problem]:
-    """What is wrong with the changes to the fault ladder in a description."""
+    """What is wrong with the changes to the fault ladder in a description. Meets SR-190, SR-191."""
     limits = scalars(system)
     for fault_id, change in system.faults.items():
         fault = BY_ID.get(fault_id)

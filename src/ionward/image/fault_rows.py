@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Level:
-    """One step of a fault's ladder."""
+    """One step of a fault's ladder. Meets SR-201."""
 
     set: float
     clear: float
@@ -32,6 +32,8 @@ class Fault:
     One that may `retry` is let go without a person where the pack file says how often: its cause is gone once the pack
     has rested, and closing again harms nothing.
     `sensor` names the sensor of the pack file whose samples are counted, where the unit does not tell it.
+
+    Meets SR-200.
     """
 
     id: str

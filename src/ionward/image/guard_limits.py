@@ -48,7 +48,7 @@ PYROFUSE_MEMORY_S, PYROFUSE_MEMORY_CYCLES, PYROFUSE_MEMORY_SAMPLES = 0.1, 5, 4
 
 
 def guard_limits(system: System) -> GuardLimits:
-    """Everything that the guard is told about this pack."""
+    """Everything that the guard is told about this pack. Meets SR-166."""
     cycle_s, size, sensors = system.cycle.period_s, system_size(system), system.sensors
     contactors, precharge = system.contactors, system.precharge
     has_precharge = contactors.fitted and precharge.fitted

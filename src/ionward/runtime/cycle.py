@@ -283,7 +283,7 @@ def fill(now_s: float, image: Image, desk: Desk) -> None:
 
 @njit
 def table_sum(challenge: int, desk: Desk) -> int:
-    """Checksum of the slice of the live tables that the challenge names."""
+    """Checksum of the slice of the live tables that the challenge names. Meets SR-220."""
     slices, words = desk.slices[0], desk.tables.shape[0]
     number = challenge % slices
     return int(fold_of(desk.tables, words * number // slices, words * (number + 1) // slices))
@@ -291,7 +291,7 @@ def table_sum(challenge: int, desk: Desk) -> int:
 
 @njit
 def sample_sum(desk: Desk) -> int:
-    """Sum over the raw samples as this tick had them."""
+    """Sum over the raw samples as this tick had them. Meets SR-221."""
     total, at = np.uint64(0), 0
     for words in desk.sample_words:
         for k in range(words.shape[0]):

@@ -42,7 +42,10 @@ INJECTION_AGE_MAX_S = 2.0  # older ones were given while nobody was there
 
 
 class Driver:
-    """One cycle after the other: `step`. Blocks are attached here; devices and the hardware watchdog are given."""
+    """One cycle after the other: `step`. Blocks are attached here; devices and the hardware watchdog are given.
+
+    Meets SR-154.
+    """
 
     def __init__(self, folder: Path, plan: Plan, devices: Devices, watchdog: Watchdog | None = None) -> None:
         self.devices = devices
@@ -91,7 +94,10 @@ class Driver:
         self._publish(now_s)
 
     def _stroke(self, now_s: float, guard: dict[str, Any]) -> None:
-        """The hardware watchdog: stroked while both agree, closed in order when the BMS is told to stop."""
+        """The hardware watchdog: stroked while both agree, closed in order when the BMS is told to stop.
+
+        Meets SR-157.
+        """
         if not self.watchdog.fitted:
             return
         enables = self.enables

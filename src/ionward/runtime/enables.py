@@ -27,7 +27,7 @@ EXPIRY_CYCLES = 3
 
 
 def default_expiry_s(cycle_s: float) -> float:
-    """How long an enable lasts without being renewed."""
+    """How long an enable lasts without being renewed. Meets SR-151."""
     return max(EXPIRY_S, EXPIRY_CYCLES * cycle_s)
 
 
@@ -74,6 +74,8 @@ class Enables:
             guard: newest word of the guard, by those of `GUARD_SIGNALS`.
             alive: False when the supervisor has gone: everything opens.
             path: what the samples say of igniter loop and contacts.
+
+        Meets SR-150, SR-152, SR-153, SR-154, SR-156.
         """
         self.control_fresh = self._is_fresh(now_s, control["time_s"])
         guard_heard = self._is_fresh(now_s, guard["time_s"])
@@ -114,11 +116,11 @@ class Enables:
         return coils
 
     def _is_fresh(self, now_s: float, time_s: float) -> bool:
-        """Renewed within the expiry; a time in the future by more than that is as wrong as an old one."""
+        """Renewed within the expiry; a time in the future by more than that is as wrong as an old one. Meets SR-151."""
         return bool(abs(now_s - time_s) <= self.expiry_s)
 
     def _acknowledged(self, control: Any) -> bool:
-        """A person has acknowledged after the trip, and both enables are there again."""
+        """A person has acknowledged after the trip, and both enables are there again. Meets SR-152."""
         return bool(self.control_fresh and self.guard_fresh and control["acknowledged_s"] > self.trip_time_s)
 
     def told(self) -> tuple[float, ...]:

@@ -114,7 +114,7 @@ def _unbreakable_s(now_s: float, channels: Any, setup: PyrofuseSetup) -> float:
 
 
 class Pyrofuse:
-    """Arming and firing. `test` is what the driver's record says of the test mode."""
+    """Arming and firing. `test` is what the driver's record says of the test mode. Meets SR-156."""
 
     def __init__(self, setup: PyrofuseSetup) -> None:
         self._setup = setup

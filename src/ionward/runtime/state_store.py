@@ -105,6 +105,8 @@ def check_copies(path: Path, pack: Pack, now_wall_s: float) -> list[str]:
 
     Raises:
         UserError: a copy belongs to another pack, or the folder cannot be read.
+
+    Meets SR-171.
     """
     told = []
     for name in COPIES:
@@ -198,6 +200,8 @@ class StateWriter:
 
         Raises:
             OSError: it is not. The copy before is untouched, and this one is tried again next time.
+
+        Meets SR-173.
         """
         path = self.folder / COPIES[self._next]
         new = not path.exists()

@@ -87,7 +87,7 @@ class Child:
 
 
 class Supervisor:
-    """Starts, watches and ends the processes of one live folder."""
+    """Starts, watches and ends the processes of one live folder. Meets SR-154, SR-155."""
 
     def __init__(self, folder: Path, log_folder: Path) -> None:
         self.folder, self._log_folder = folder, log_folder

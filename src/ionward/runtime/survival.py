@@ -107,6 +107,8 @@ def gather(
         now_s: time on the monotonic clock.
         now_wall_s: wall time at the same moment.
         boot: id of this boot.
+
+    Meets SR-170.
     """
     head, s, m = words[:HEAD_WORDS].view(HEAD_RECORD)[0], image.scalars[0], memory.sequence.fields
     if head["pack_0"] != pack.first or head["pack_1"] != pack.second or head["sequence"] == 0:
@@ -187,6 +189,8 @@ def restore(
         boot: id of this boot.
         command: of the first tick; its `acknowledge_count` is set.
         pack: from `pack_fingerprint`.
+
+    Meets SR-172.
     """
     report = RestoreReport()
     best = _newest(candidates, bms.size, pack, report)
@@ -219,7 +223,10 @@ def restore(
 def _newest(
     candidates: Sequence[Candidate], size: Size, pack: Pack, report: RestoreReport
 ) -> tuple[str, Survived] | None:
-    """The whole copy of this pack with the highest sequence number; the others are refused with their reasons."""
+    """The whole copy of this pack with the highest sequence number; the others are refused with their reasons.
+
+    Meets SR-171.
+    """
     found: list[tuple[str, Survived]] = []
     for where, data in candidates:
         survived = decode(data)
@@ -342,6 +349,8 @@ def _restore_faults(
     """Latched levels, counts and times, by trouble code: the catalogue may have been another one.
 
     A restart is no way around a cool-down or a lock-out: it begins anew, with no retry left.
+
+    Meets SR-170, SR-172.
     """
     numbers = {fault.dtc: n for n, fault in enumerate(FAULTS)}
     faults, latched = bms.image.faults, []
@@ -371,7 +380,7 @@ def _restore_faults(
 def _restore_sequence(
     survived: Survived, bms: Bms, parameters: Parameters, now_s: float, down_s: float, report: RestoreReport
 ) -> None:
-    """Locks and the heat of the precharge resistor, cooled down by the time that has passed."""
+    """Locks and the heat of the precharge resistor, cooled down by the time that has passed. Meets SR-170."""
     p, s, m = parameters.scalars[0], bms.image.scalars[0], bms.memory.sequence.fields
     pause_s = float(p["precharge_pause_s"])
     m[SEQ.heat_j] = survived.resistor_j * (math.exp(-down_s / pause_s) if pause_s > 0.0 else 1.0)

@@ -229,7 +229,7 @@ _PLAIN = (
 
 
 def decode(data: bytes | npt.NDArray[Any]) -> Survived | Refusal:
-    """What a record holds, or why it is not used."""
+    """What a record holds, or why it is not used. Meets SR-171."""
     raw = data.tobytes() if isinstance(data, np.ndarray) else bytes(data)
     if len(raw) < 8 * (HEAD_WORDS + 1) or len(raw) % 8:
         return Refusal(f"it has {len(raw)} bytes, which no whole record has")

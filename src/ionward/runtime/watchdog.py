@@ -126,6 +126,8 @@ class Watchdog:
 
     It is started only when both agree for the first time: a machine that comes up with a fault is not reset over and
     over. From then on it bites whenever they have not agreed for longer than the timeout.
+
+    Meets SR-157.
     """
 
     def __init__(self, port: Port | None, timeout_s: float = 1.0) -> None:

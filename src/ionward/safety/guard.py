@@ -66,7 +66,7 @@ class Driver:
             self._cycle, self._came_on_s = self._words.cycle, now_s
 
     def silent(self, now_s: float) -> Finding | None:
-        """It has not come on within its deadline, or its own time is not that of the machine."""
+        """It has not come on within its deadline, or its own time is not that of the machine. Meets SR-168."""
         if self._words is None:
             return Finding(GUARD_NO_SAMPLES)
         age_s = now_s - self._words.time_s
@@ -89,6 +89,8 @@ class Guard:
 
     `table_sums`: checksums of the slices of control's parameter tables (`image.tables`), as made at the start; empty
     where control has none that could be compared.
+
+    Meets SR-167.
     """
 
     def __init__(self, limits: GuardLimits, seed: int, table_sums: tuple[int, ...] = ()) -> None:
@@ -131,7 +133,7 @@ class Guard:
         return self._verdict(finding, self._heartbeat.new_challenge(now_s))
 
     def _stood(self, now_s: float) -> Finding | None:
-        """This process itself was not there for too long, or its clock went back."""
+        """This process itself was not there for too long, or its clock went back. Meets SR-168."""
         pause_s, self._step_s = now_s - self._step_s, now_s
         if 0.0 <= pause_s <= self.limits.stood_after_s or math.isnan(pause_s):
             return None
@@ -166,7 +168,10 @@ class Guard:
         )
 
     def _follow_trip(self, now_s: float, finding: Finding | None, closed: bool, newly_wished: bool) -> None:
-        """Trip, let a person's acknowledgement end the trip, or trip again because of a wish in spite of it."""
+        """Trip, let a person's acknowledgement end the trip, or trip again because of a wish in spite of it.
+
+        Meets SR-165.
+        """
         if self._tripped:
             if not self._acknowledged(now_s):
                 if newly_wished:
@@ -189,7 +194,10 @@ class Guard:
         return self._good_cycles >= self.limits.start_cycles
 
     def _follow_enable(self, finding: Finding | None, closed: bool) -> None:
-        """Count good cycles. Before the enable is given they must be complete, and nothing closed or wished closed."""
+        """Count good cycles. Before the enable is given they must be complete, and nothing closed or wished closed.
+
+        Meets SR-165.
+        """
         good = finding is None and not self._tripped
         if good and not self._enabled():
             good = not closed and self._samples.complete()

@@ -62,6 +62,8 @@ class Heartbeat:
 
     The age of an answer counts from when its challenge was made, so that an answer kept back proves nothing. Each
     challenge names a slice of control's parameter tables, by its remainder; the next one when that was answered.
+
+    Meets SR-161.
     """
 
     def __init__(self, limits: GuardLimits, seed: int, inputs: Inputs, table_sums: tuple[int, ...]) -> None:
@@ -148,7 +150,10 @@ class Heartbeat:
         return None if age_s <= self._limits.answer_deadline_s else Finding(GUARD_SILENT, -1, known_age_s(age_s))
 
     def changed_tables(self) -> Finding | None:
-        """A slice of control's parameter tables is not what it was at the start; until it is told rightly again."""
+        """A slice of control's parameter tables is not what it was at the start; until it is told rightly again.
+
+        Meets SR-220.
+        """
         return Finding(GUARD_TABLES, min(self._changed)) if self._changed else None
 
     def wrong_input(self) -> Finding | None:
@@ -160,7 +165,10 @@ class Heartbeat:
         return Finding(GUARD_ANSWER) if self._wrong_answer else None
 
     def wrong_flow(self, now_s: float) -> Finding | None:
-        """A stage of the last tick did not run, or in a wrong order; or a slow stage has not come on for too long."""
+        """A stage of the last tick did not run, or in a wrong order; or a slow stage has not come on for too long.
+
+        Meets SR-162.
+        """
         if self._wrong_flow is not None:
             return Finding(GUARD_FLOW, -1, float(self._wrong_flow))
         for stage, ran_s in zip((BALANCE, COOL), self._ran_s, strict=True):
@@ -170,7 +178,10 @@ class Heartbeat:
 
 
 class Wishes:
-    """Control's wish for contactors and pyrofuse, against the raw samples. Places are those of `CONTACTORS`."""
+    """Control's wish for contactors and pyrofuse, against the raw samples. Places are those of `CONTACTORS`.
+
+    Meets SR-163.
+    """
 
     def __init__(self, limits: GuardLimits, samples: SampleWatch) -> None:
         self._limits, self._samples = limits, samples
@@ -196,7 +207,7 @@ class Wishes:
             self._look_at_bus(bool(control.main_positive))
 
     def _look_at_request(self, now_s: float, control: Any) -> None:
-        """What is wished, beside what protection in the same tick asks for."""
+        """What is wished, beside what protection in the same tick asks for. Meets SR-222."""
         wished = (control.main_positive, control.main_negative, control.precharge)
         if not control.open_request:
             self._closing, self._still_closed_s = None, math.nan

@@ -52,7 +52,7 @@ class SampleSum:
 
 
 class Inputs:
-    """Driver cycles seen, oldest first: number, when this guard saw it, and the sum over its samples."""
+    """Driver cycles seen, oldest first: number, when this guard saw it, and the sum over its samples. Meets SR-221."""
 
     def __init__(self, limits: GuardLimits) -> None:
         self._limits = limits

@@ -142,7 +142,10 @@ class SampleWatch:
         return above and abs(current_a) <= limits.current_most_a
 
     def calls_for_pyrofuse(self) -> bool:
-        """A current above what contactors may break, or a crash, in enough new samples in a row, and readable now."""
+        """A current above what contactors may break, or a crash, in enough new samples in a row, and readable now.
+
+        Meets SR-169.
+        """
         needed = self._limits.pyrofuse_samples
         calling = [item for item, count in self._calls.items() if count >= needed]
         return bool(calling) and any(self._readable[item] for item in calling)
@@ -156,6 +159,8 @@ class SampleWatch:
 
         While a current flows that no contactor may break, that is left to fuse and pyrofuse for a while, as by the
         kernel.
+
+        Meets SR-160.
         """
         if not self._counting:
             self._fuse_since_s = math.nan
@@ -175,7 +180,7 @@ class SampleWatch:
         return self.now_s - self._fuse_since_s <= self._limits.fuse_wait_s
 
     def blind(self) -> Finding | None:
-        """Measurements that have not been readable for too long, so that the pack is not watched."""
+        """Measurements that have not been readable for too long, so that the pack is not watched. Meets SR-164."""
         np.subtract(self.now_s, self._readable_s, out=self._numbers)
         np.greater(self._numbers, self._blind_after_s, out=self._flags)
         return self._unwatched(self._flags) if self._flags.any() else None

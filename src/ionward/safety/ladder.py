@@ -31,7 +31,7 @@ TIME_SLACK_S = 1e-9
 def give(
     verdicts: Array, f: int, value: float, newest: float, place: int, usable: bool, complete: bool, active: bool
 ) -> None:
-    """Write the verdict of a rule. A NaN value is never usable."""
+    """Write the verdict of a rule. A NaN value is never usable. Meets SR-112."""
     verdicts[VERDICT.value, f] = value
     verdicts[VERDICT.newest, f] = newest
     verdicts[VERDICT.place, f] = place
@@ -59,7 +59,10 @@ def lowest_set(levels: Array, f: int, above: bool) -> float:
 
 @njit
 def climb(verdicts: Array, progress: Array, levels: Array, level: int, f: int, above: bool, dt_s: float) -> int:
-    """Count towards the levels above the present one; the highest level reached."""
+    """Count towards the levels above the present one; the highest level reached.
+
+    Meets SR-110, SR-111, SR-112, SR-113.
+    """
     value, newest = verdicts[VERDICT.value, f], verdicts[VERDICT.newest, f]
     active, complete = verdicts[VERDICT.active, f] > 0.0, verdicts[VERDICT.complete, f] > 0.0
     reached = level
@@ -84,14 +87,14 @@ def climb(verdicts: Array, progress: Array, levels: Array, level: int, f: int, a
 
 @njit
 def over(samples: float, time_s: float, levels: Array, step: int, f: int) -> bool:
-    """The delay of a level is over; a delay that is no number is none."""
+    """The delay of a level is over; a delay that is no number is none. Meets SR-110."""
     enough = samples >= 1.0 and not samples < levels[step, LEVELP.delay_samples, f]
     return enough and not time_s + TIME_SLACK_S < levels[step, LEVELP.delay_s, f]
 
 
 @njit
 def descend(verdicts: Array, progress: Array, levels: Array, level: int, f: int, above: bool, dt_s: float) -> int:
-    """Count towards leaving the present level; the level afterwards."""
+    """Count towards leaving the present level; the level afterwards. Meets SR-111, SR-112."""
     step = level - 1
     samples, time = PROGRESS.down_samples, PROGRESS.down_s
     threshold, value = levels[step, LEVELP.clear, f], verdicts[VERDICT.value, f]

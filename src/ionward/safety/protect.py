@@ -86,6 +86,8 @@ def protect(parameters: Parameters, command: Any, image: Image, memory: ProtectM
     """Judge every fault and say what must follow.
 
     Writes the fault block, the event ring, and the scalars from `fault_level` to `event_count`.
+
+    Meets SR-123, SR-124, SR-126.
     """
     s, state, verdicts = image.scalars[0], memory.state[0], memory.verdicts
     if state["started"] == 0:
@@ -137,7 +139,10 @@ def clear_counts(faults: Array) -> None:
 
 @njit
 def judge_all(parameters: Parameters, image: Image, memory: ProtectMemory, acknowledged: bool, released: int) -> None:
-    """Take every fault one tick further. Most are quiet, for which there is nothing but the value to note."""
+    """Take every fault one tick further. Most are quiet, for which there is nothing but the value to note.
+
+    Meets SR-123.
+    """
     faults, verdicts, levels = image.faults, memory.verdicts, parameters.levels
     level, latched_level, value, place = (
         faults[FAULT.level],
@@ -162,7 +167,7 @@ def judge_all(parameters: Parameters, image: Image, memory: ProtectMemory, ackno
 
 @njit
 def judge(parameters: Parameters, image: Image, memory: ProtectMemory, f: int, acknowledged: bool) -> None:
-    """Take one fault a tick further: level, latch, record, event. `acknowledged`: its latch may go."""
+    """Take one fault a tick further: level, latch, record, event. `acknowledged`: its latch may go. Meets SR-125."""
     s, faults, verdicts = image.scalars[0], image.faults, memory.verdicts
     level = int(faults[FAULT.level, f])
     above = parameters.faults[FAULTP.above, f] > 0.0
@@ -215,7 +220,10 @@ def latch(parameters: Parameters, image: Image, progress: Array, f: int, acknowl
 
 @njit
 def write_event(image: Image, f: int, level: int, previous: int, place: float) -> None:
-    """Append to the event ring; a level of none tells that the fault has cleared. `place` is where it was raised."""
+    """Append to the event ring; a level of none tells that the fault has cleared. `place` is where it was raised.
+
+    Meets SR-128.
+    """
     s, events, faults = image.scalars[0], image.events, image.faults
     slot = s["event_count"] % events.shape[1]
     events[EVENT.time_s, slot] = s["time_s"]
@@ -229,7 +237,10 @@ def write_event(image: Image, f: int, level: int, previous: int, place: float) -
 
 @njit
 def react(parameters: Parameters, image: Image, state: Any) -> None:
-    """What follows from all levels together. A latched fault counts like a standing one until it is acknowledged."""
+    """What follows from all levels together. A latched fault counts like a standing one until it is acknowledged.
+
+    Meets SR-120, SR-121, SR-122, SR-125.
+    """
     s, faults, rules = image.scalars[0], image.faults, parameters.faults
     standing, counting, latched, open_by_s = LEVEL_NONE, LEVEL_NONE, 0, np.inf
     charge = discharge = 1
@@ -278,6 +289,8 @@ def wish_pyrofuse(parameters: Parameters, image: Image, state: Any, urgent: bool
 
     A current that is held, or on which two sensors disagree, never fires it. A pack without one is never asked to.
     Where the description says so, a crash calls for it too, whatever the current.
+
+    Meets SR-129.
     """
     s, p = image.scalars[0], parameters.scalars[0]
     current = s["current_a"]

@@ -48,6 +48,8 @@ def newest_of(
 
     Cells may be measured one after the other. So that one sample of a bad cell is not counted again with each sample
     of its healthy neighbours, only samples that are themselves beyond the threshold count.
+
+    Meets SR-103.
     """
     if not sampled:
         return np.nan
@@ -58,7 +60,7 @@ def newest_of(
 
 @njit
 def count_bad(block: Array, quality_row: int, limits: Array, since_start_s: float) -> tuple[int, int]:
-    """Number of lost items and the first of them. What has never come is lost once it could have come."""
+    """Number of lost items and the first of them. What has never come is lost once it could have come. Meets SR-104."""
     count, first = 0, -1
     for k in range(block.shape[1]):
         late = since_start_s > limits[MEASURE.age_max_s, k]

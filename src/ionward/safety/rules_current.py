@@ -28,7 +28,7 @@ def worse_of(a: float, b: float) -> float:
 
 @njit
 def current_rules(parameters: Parameters, image: Image, verdicts: Array, state: Any) -> None:
-    """Overcurrent of both directions, short circuit, sensors that disagree."""
+    """Overcurrent of both directions, short circuit, sensors that disagree. Meets SR-102."""
     channels = image.channels
     first, second = CHANNEL.current_a, CHANNEL.current_redundant_a
     a, b = channels[MEASURED.value, first], channels[MEASURED.value, second]

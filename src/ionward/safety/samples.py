@@ -59,7 +59,10 @@ def fit(limits: Array, block: Array) -> None:
 
 @njit
 def refusal(value: float, sample_s: float, now_s: float, cycle_s: float, limits: Array, history: Array, k: int) -> int:
-    """Why this sample of item `k` is refused; `REASON_NONE` when it is accepted. NaN anywhere is a reason."""
+    """Why this sample of item `k` is refused; `REASON_NONE` when it is accepted. NaN anywhere is a reason.
+
+    Meets SR-100, SR-192.
+    """
     if not (sample_s <= now_s + cycle_s and sample_s > history[HISTORY.last_s, k]):
         return REASON_TIME
     if not now_s - sample_s <= limits[MEASURE.age_max_s, k]:
@@ -165,7 +168,10 @@ def accept(value: float, sample_s: float, history: Array, block: Array, k: int) 
 
 @njit
 def degrade(now_s: float, hold_s: float, cycle_s: float, limits: Array, history: Array, block: Array, k: int) -> bool:
-    """Let an item that has no fresh sample go from good or held to bad; true when it has just become bad."""
+    """Let an item that has no fresh sample go from good or held to bad; true when it has just become bad.
+
+    Meets SR-101.
+    """
     quality = block[MEASURED.quality, k]
     if quality != GOOD and quality != HELD:
         return False
@@ -191,7 +197,7 @@ def take(
     block: Array,
     k: int,
 ) -> bool:
-    """Judge a new sample of item `k`; true when it is accepted."""
+    """Judge a new sample of item `k`; true when it is accepted. Meets SR-100."""
     reason = refusal(value, sample_s, now_s, cycle_s, limits, history, k)
     if reason != REASON_TIME:
         if silent_before(sample_s, limits, history, k):

@@ -121,6 +121,8 @@ def choose_current(parameters: Parameters, image: Image, state: Any) -> None:
     Both good: the first, unless they differ by more than their tolerance; then the one that reads more, marked as
     held, because it is the more careful one for every limit. Otherwise the one of better quality. None: NaN, and bad
     or not fitted. Samples that were not taken at about the same time are not compared; the last verdict stands.
+
+    Meets SR-102.
     """
     s, channels = image.scalars[0], image.channels
     first, second = CHANNEL.current_a, CHANNEL.current_redundant_a

@@ -54,6 +54,8 @@ def validate(raw: Raw, parameters: Parameters, image: Image, memory: ValidateMem
 
     Writes the measurement rows of channels, cells and temperature sensors, the modules' temperatures, the cells'
     temperatures, and the scalars from `time_s` to `rejected_samples`.
+
+    Meets SR-105, SR-192.
     """
     s, p, state = image.scalars[0], parameters.scalars[0], memory.state[0]
     now_s, hold_s, cycle_s = raw.clock[0]["time_s"], p["hold_s"], p["cycle_s"]
