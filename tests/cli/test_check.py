@@ -119,6 +119,7 @@ DOUBTS = [
     (("", "[sensors.temperature]\nperiod_s = 5.0"), "samples every 5 s are too slow"),
     (("maximum_a = 1000.0", "maximum_a = 200.0"), "charge_overcurrent_pulse.critical: the sensor cannot read"),
     (("charge_current_max_a = 138.0", "charge_current_max_a = 138.0\npulse_s = 30"), "ends a rated pulse of 30 s"),
+    (("", "[sensors.temperature]\nresolution_k = 1.0"), "may stand still while the pack becomes 1 K warmer"),
 ]
 
 

@@ -146,6 +146,13 @@ def test_every_fault_changes_the_plant_and_ends_without_a_trace(fault) -> None:
     assert same() != fault.lasting
 
 
+@pytest.mark.parametrize(("name", "row"), [("cell_soc", CELLS.soc), ("thermal_runaway", CELLS.heat_w)])
+def test_a_value_of_nothing_is_taken_as_such(name: str, row: int) -> None:
+    plant = whole_plant()
+    inject(plant, name, 3, 0.0)
+    assert plant.cells[row, 3] == 0.0
+
+
 @pytest.mark.parametrize(
     ("name", "place", "value", "part"),
     [
