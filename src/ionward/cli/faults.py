@@ -72,10 +72,11 @@ def group_of(fault: Fault) -> str:
 def reaction_of(fault: Fault, pack: System | None = None) -> list[tuple[str, str]]:
     """What each level of a fault leads to, in plain words."""
     sides = "charging and discharging" if fault.blocks == "both" else f"{fault.blocks[:-1]}ing"
+    both = "" if fault.blocks == "both" else " (one path carries both directions)"
     words = {
         "info": "is told, nothing else",
         "warning": "lowers the current limits",
-        "fault": f"forbids {sides} at once, then opens the contactors in order",
+        "fault": f"forbids {sides} at once, then opens the contactors in order{both}",
         "critical": "opens the contactors at once",
     }
     return [(name, words[name]) for name, level in zip(LEVEL_NAMES, _levels(fault, pack), strict=True) if level]

@@ -102,7 +102,7 @@ _TEMPERATURES = (
         id="overtemperature", name="Overtemperature", unit="°C", scope="temperature", direction="above",
         meaning="A cell is hotter than it may ever be, resting or not; thermal runaway may be near.",
         action="Get people away from the battery. Keep cooling. Have it inspected before any further use.",
-        dtc=0x1A1400, requirement="SR-014", retry=True, ftti_s=5, relative_to="discharge_temperature_max_c",
+        dtc=0x1A1400, requirement="SR-014", ftti_s=5, relative_to="discharge_temperature_max_c",
         warning=Level(3.0, 1.0, 3, 1.0), fault=Level(6.0, 2.0, 3, 1.0), critical=Level(12.0, 5.0, 2, 0.5),
     ),
     Fault(
