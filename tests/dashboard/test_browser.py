@@ -156,12 +156,14 @@ def test_stale_data_and_faults_cannot_be_overlooked(address: str, chromium: Brow
         assert page.locator('ion-diagram .flow[data-on="1"]').count() == 0
         ask(address, "thaw/control")
         expect(page.locator("ion-diagram")).to_have_attribute("data-stale", "0")
+        ask(address, "inject/hvil_open")
         expect(page.locator(".fault").first).to_contain_text("What to do:", timeout=WAIT_MS)
         page.get_by_role("link", name="Events").click()
         page.locator('[data-part="log"] tr').first.click()
         expect(page.locator("tr.detail")).to_be_visible()
         expect(page.locator("tr.detail")).not_to_have_text("…")
         assert told == []
+    ask(address, "end/all")
 
 
 def test_a_remembered_fault_opens_to_the_second_before_and_after(address: str, chromium: Browser) -> None:
