@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ionward.image.kernel_memory import PROGRESS, UP_S, UP_SAMPLES, VERDICT
 from ionward.image.parameters import LEVELP
-from ionward.safety.ladder import COUNT_MAX, give, step_fault
+from ionward.safety.ladder import COUNT_MAX, give, lowest_set, step_fault
 
 Steps = list[tuple[float, float, int, float] | None]  # set, clear, samples, seconds; None: not used
 
@@ -208,3 +208,11 @@ def test_what_is_not_judged_now_neither_counts_nor_forgets() -> None:
     ladder.tick(2.0)
     assert ladder.tick(2.0, active=False) == 0
     assert ladder.tick(2.0) == 1
+
+
+def test_the_threshold_that_is_passed_first_is_found_on_either_side() -> None:
+    levels = block([None, (3.0, 2.0, 1, 0.0), None, (5.0, 4.0, 1, 0.0)])
+    assert lowest_set(levels, 0, True) == 3.0
+    assert lowest_set(levels, 0, False) == 5.0
+    unused = block([None, None, None, None])
+    assert (lowest_set(unused, 0, True), lowest_set(unused, 0, False)) == (math.inf, -math.inf)

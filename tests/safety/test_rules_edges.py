@@ -345,3 +345,33 @@ def test_one_cell_of_the_module_that_collapses_beside_a_fast_rise_runs_away() ->
     k.samples.temperatures[1] += 0.15
     k.tick(dt_s=0.1)
     assert judged(k, "thermal_propagation") == 0.0
+
+
+def test_of_two_contacts_that_are_welded_alike_the_first_one_is_named() -> None:
+    k = Kernel()
+    k.channels["main_positive_closed"] = k.channels["main_negative_closed"] = 1.0
+    k.run(0.05)
+    assert judged(k, "contactor_welded", "place") == CHANNEL.main_positive_closed
+
+
+def test_when_both_current_sensors_are_lost_it_is_no_matter_of_one_left() -> None:
+    k = Kernel()
+    k.samples.silent.update({"current_a", "current_redundant_a"})
+    k.run(0.2)
+    assert (judged(k, "current_lost"), judged(k, "current_lost", "place")) == (1.0, CHANNEL.current_a)
+    assert (judged(k, "current_redundancy_lost"), judged(k, "current_redundancy_lost", "place")) == (0.0, -1.0)
+
+
+@pytest.mark.parametrize("fitted", [0, 1])
+def test_only_a_fuse_that_is_there_can_blow(fitted: int) -> None:
+    assert judged(Kernel(has_fuse=fitted), "fuse_blown", "usable") == fitted
+
+
+@pytest.mark.parametrize(("by_pump", "pump", "fan", "idle"), [(1, 1.0, 0.0, True), (1, 0.0, 1.0, False),
+                                                              (0, 1.0, 0.0, False), (0, 0.0, 1.0, True)])  # fmt: skip
+def test_what_cools_is_what_has_to_run(by_pump: int, pump: float, fan: float, idle: bool) -> None:
+    k = Kernel(cooling_by_pump=by_pump, has_cooling=1)
+    k.s["pump"], k.s["fan"] = pump, fan
+    for _ in range(11):
+        k.tick()
+    assert judged(k, "cooling_lost") == pytest.approx(0.1 if idle else 0.0)

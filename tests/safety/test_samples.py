@@ -373,3 +373,11 @@ def test_a_value_that_moved_a_moment_ago_may_stand_still_for_the_whole_time() ->
     for n in range(1, round(FROZEN_S / CYCLE_S)):
         assert item.sample(moved_s + n * CYCLE_S, value) == (value, GOOD, REASON_NONE, True)
     assert item.sample(moved_s + FROZEN_S + CYCLE_S, value)[2] == REASON_FROZEN
+
+
+@pytest.mark.parametrize(("now_s", "quality"), [(AGE_S, GOOD), (0.1001, BAD)])
+def test_a_sample_is_good_up_to_the_greatest_age(now_s: float, quality: int) -> None:
+    item = Items()
+    item.sample(0.0, 3.0)
+    item.tick(now_s)
+    assert item.seen()[1] == quality
