@@ -78,7 +78,7 @@ def test_a_worn_contactor_is_told_by_name_and_opens_nothing(wear: float, level: 
 
 
 def test_a_pack_whose_contactors_life_is_unknown_counts_nothing_that_matters() -> None:
-    parameters = build_parameters(small_system())
+    parameters = build_parameters(small_system(contactors={"life": []}))
     assert parameters.scalars["has_contactor_life"][0] == 0
     assert openings(parameters.curves[CURVE.life_positive], 1000.0) > 1e8
 

@@ -183,6 +183,7 @@ def small_parameters(
         cell_block[CELLP.sensor_b, k] = last
         cell_block[CELLP.weight_b, k] = (k % per_module + 0.5) / per_module if last > first else 0.0
     curves = np.zeros((len(CURVE), 2, CURVE_POINTS))
+    curves[[CURVE.life_positive, CURVE.life_negative]] = 1e9  # openings that no contact sees
     curves[CURVE.fuse] = np.repeat(FUSE, [1, 1, CURVE_POINTS - 2], axis=0).T
     rules = np.zeros((len(FAULTP), len(FAULTS)))
     for number, fault in enumerate(FAULTS):

@@ -35,6 +35,7 @@ def small_system(
         },
         "limits": {"cell_voltage_max_v": 4.2, "cell_voltage_min_v": 2.8},
         "precharge": {"resistance_ohm": 10.0},
+        "contactors": {"life": [[10.0, 100000.0], [100.0, 1000.0], [500.0, 10.0]]},
         "dc_link": {"capacitance_f": 0.002, "discharge_ohm": 2000.0, "dead_v": 3.0},
     }
     for name, table in tables.items():

@@ -36,7 +36,7 @@ from ionward.runtime.survival_record import SURVIVING_FAULT, Pack, Refusal, Surv
 PACK = Pack(11, 22, "Five")
 CELLS = 96
 STATE = Survived(
-    PACK, 1, (3, 4), 1.8e9, 50.0, 7, 1, 0, 1.0, 2.0, False, 0, 0, 0, 0.0, -np.inf,
+    PACK, 1, (3, 4), 1.8e9, 50.0, 7, 1, 0, 1.0, 2.0, 0.1, 0.2, False, 0, 0, 0, 0.0, -np.inf,
     np.full((5, CELLS), 0.5), np.zeros((4, len(FAULTS))),
 )  # fmt: skip
 

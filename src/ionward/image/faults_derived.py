@@ -118,6 +118,14 @@ _PATH = (
         fault=Level(0.5, 0.2, 3, 0.1),
     ),
     Fault(
+        id="contactor_worn", name="Contactor worn", unit="", scope="channel", direction="above",
+        meaning="By the currents that it has broken, a main contactor has used up this share of the electrical life in "
+        "its data sheet: it may weld, or fail to break what it should.",
+        action="Have the contactor named here replaced; the counter is set back by removing the kept state.",
+        dtc=0x1A7700, requirement="SR-066", ftti_s=10, only_when=("has_contactor_life",), latching=False,
+        info=Level(0.8, 0.75, 2, 0.0), warning=Level(1.0, 0.95, 2, 0.0),
+    ),
+    Fault(
         id="contactor_chattering", name="Contactor chatters", unit="", scope="channel", direction="above",
         meaning="A contactor's feedback changes although its command does not (so many times in the last seconds): "
         "its coil voltage is low, or its feedback is loose. Arcs wear the contacts.",

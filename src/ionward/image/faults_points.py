@@ -18,14 +18,6 @@ _TAPS = "positive_tap_v or negative_tap_v"
 
 _POINTS = (
     Fault(
-        id="contactor_worn", name="Contactor worn", unit="", scope="channel", direction="above",
-        meaning="By the currents that it has broken, a main contactor has used up this share of the electrical life in "
-        "its data sheet: it may weld, or fail to break what it should.",
-        action="Have the contactor named here replaced; the counter is set back by removing the kept state.",
-        dtc=0x1A7700, requirement="SR-066", ftti_s=10, only_when=("has_contactor_life",), latching=False,
-        info=Level(0.8, 0.75, 2, 0.0), warning=Level(1.0, 0.95, 2, 0.0),
-    ),
-    Fault(
         id="cell_readings_disagree", name="Redundant cell readings disagree", unit="V", scope="channel",
         direction="above",
         meaning="A cell monitor reads a cell's voltage twice, and the two readings differ by more than both may be "

@@ -43,7 +43,11 @@ TYPICAL: dict[str, Values] = {
             "current_redundant": {},
             "cooling_feedback": {},
         },
-        "contactors": {"close_time_s": 0.02, "break_current_a": 500.0},
+        "contactors": {
+            "close_time_s": 0.02,
+            "break_current_a": 500.0,
+            "life": [[10.0, 200000.0], [100.0, 10000.0], [300.0, 500.0], [500.0, 50.0]],
+        },
         "precharge": {"resistance_ohm": 50.0, "timeout_s": 1.5},
         "fuse": {"rating_a": 400.0, "pyrofuse": True},
         "dc_link": {"capacitance_f": 0.0011},
