@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from helpers.cells import synthetic_cell
 from helpers.estimation import Estimates, feed, image_for, parameters_for
 from ionward.control.ekf import STATE
-from ionward.control.estimate import PRESET, EstimateMemory, estimate, new_estimate_memory
+from ionward.control.estimate import estimate
+from ionward.control.estimate_memory import PRESET, EstimateMemory, new_estimate_memory
 from ionward.image.layout import Image, Size
 from ionward.image.parameters import CELLP, Parameters
 from ionward.image.signals import BAD, CELL, GOOD, HELD

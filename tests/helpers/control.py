@@ -65,6 +65,7 @@ SCALARS: dict[str, float] = {
     "negative_break_discharge_a": 500.0,
     "cell_voltage_sheet_min_v": 2.5,
     "precharge_rise_s": 0.0,
+    "has_contactor_life": 1,
     "has_fuse": 1,
     "i2t_rated_a": 300.0,
     "i2t_time_s": 60.0,

@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from ionward._compile import njit
 from ionward.battery.cell import CellModel
-from ionward.control.estimate import EstimateMemory, estimate
+from ionward.control.estimate import estimate
+from ionward.control.estimate_memory import EstimateMemory
 from ionward.image.faults import FAULTS
 from ionward.image.inputs import CHANNEL, CHANNELS
 from ionward.image.layout import Image, Size, new_image

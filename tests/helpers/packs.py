@@ -61,6 +61,7 @@ SCALARS: dict[str, float] = {
     "precharge_pause_s": 5.0,
     "precharge_energy_max_j": 5000.0,
     "precharge_rise_s": 0.0,
+    "has_contactor_life": 1,
     "has_fuse": 1,
     "i2t_rated_a": 200.0,
     "i2t_time_s": 60.0,
@@ -192,6 +193,8 @@ def small_parameters(
             fault.blocks in ("discharge", "both"),
             fault.ftti_s,
             fault.service,
+            0.0,
+            0.0,
         )
     return Parameters(
         scalars=p,

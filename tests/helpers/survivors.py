@@ -9,7 +9,7 @@ import numpy as np
 from helpers.examples import example
 from ionward.battery.tables import OCV_V
 from ionward.control.bms import Bms
-from ionward.control.estimate import table_at
+from ionward.control.estimate_start import table_at
 from ionward.image.build import load_pack
 from ionward.image.inputs import CHANNEL, CHANNELS, RAW, new_command
 from ionward.runtime.survival import (

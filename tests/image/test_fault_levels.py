@@ -30,6 +30,11 @@ def refused(**faults: Any) -> str:
         ({"current_lost": {"fault": {"delay_samples": 500, "delay_s": 5.0}}}, "longer than the budget of 0.5 s"),
         ({"cell_overvoltage": {"ftti_s": 60.0}}, "is no budget any more"),
         ({"deep_discharge": {"critical": {"set": 0.5}}}, "nothing would be protected"),
+        ({"insulation_low": {"retries": 1, "cool_down_s": 60.0}}, "a person has to look at this"),
+        ({"discharge_overtemperature": {"retries": 1}}, "contactors would flutter"),
+        ({"overtemperature": {"retries": 1, "cool_down_s": 60.0}}, "a person has to look at this"),
+        ({"discharge_overtemperature": {"retries": 11, "cool_down_s": 60.0}}, "retries"),
+        ({"overtemperature": {"cool_down_s": -1.0}}, "cool_down_s"),
     ],
 )
 def test_what_would_disarm_protection_is_refused(faults: dict[str, Any], words: str) -> None:
@@ -44,7 +49,8 @@ def test_what_would_disarm_protection_is_refused(faults: dict[str, Any], words: 
         {"cell_overvoltage": {"fault": {"delay_s": 0.3}}},
         {"cell_overvoltage": {"ftti_s": 3.0, "fault": {"delay_s": 2.0}}},
         {"cell_voltage_spread": {"info": False}},
-        {"crash": {"critical": {"delay_samples": 3}}},
+        {"crash": {"critical": {"delay_samples": 3}, "cool_down_s": 60.0}},
+        {"discharge_overtemperature": {"cool_down_s": 60.0, "retries": 3}},
     ],
 )
 def test_what_leaves_protection_in_place_is_allowed(faults: dict[str, Any]) -> None:

@@ -170,6 +170,16 @@ def test_a_lock_is_released_by_its_service_action_and_by_nothing_else() -> None:
     assert (desk.command["release_fault"][0], desk.command["release_count"][0]) == (0, 1)
 
 
+def test_what_cools_down_is_not_acknowledged_yet() -> None:
+    desk = Desk()
+    desk.latch(LEVEL_NONE)
+    desk.image.faults[FAULT.cools_s, 0] = 3.0
+    assert desk.give(ex.COMMAND_ACKNOWLEDGE) == ex.REFUSED_COOLING
+    assert desk.command["acknowledge_count"][0] == 0
+    desk.image.faults[FAULT.cools_s, 0] = 0.0
+    assert desk.give(ex.COMMAND_ACKNOWLEDGE) == ex.REFUSED_NOT
+
+
 def test_what_is_no_lock_is_not_released() -> None:
     desk = Desk(lock=1)
     desk.latch(LEVEL_NONE)

@@ -288,6 +288,13 @@ def test_a_contact_that_is_seen_late_does_not_chatter(late: str) -> None:
     assert k.level("contactor_chattering") == LEVEL_NONE
 
 
+def test_a_pause_of_control_blames_no_contactor() -> None:
+    k = Kernel()
+    for _ in range(5):
+        k.tick(dt_s=1.0)
+        assert k.level("contactor_stuck_open") == LEVEL_NONE
+
+
 @pytest.mark.verifies("SR-077")
 def test_insulation_that_falls_is_told_before_it_is_dangerous() -> None:
     k = Kernel()

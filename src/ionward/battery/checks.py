@@ -31,6 +31,7 @@ def system_problems(system: System) -> Iterator[Problem]:
     yield from _sensors_of_the_pack(system)
     yield from _derating(system)
     yield from _connection(system)
+    yield from _contactor_life(system)
     yield from _fuse(system)
 
 
@@ -270,6 +271,18 @@ def _connection(system: System) -> Iterator[Problem]:
             "precharge.timeout_s", precharge.timeout_s,
             f"precharge cannot be complete by then (R x C = {tau_s:.3g} s)", f"allowed: more than {needed_s:.3g}",
         )  # fmt: skip
+
+
+def _contactor_life(system: System) -> Iterator[Problem]:
+    other = system.contactors.negative
+    for path, life in (
+        ("contactors.life", system.contactors.life),
+        ("contactors.negative.life", (other.life if other is not None else None) or []),
+    ):
+        falling = all(a < b and n >= m for (a, n), (b, m) in itertools.pairwise(life))
+        if not falling or any(openings < 1.0 for _, openings in life):
+            yield Problem(path, life, "is no curve of an electrical life",
+                          "allowed: rising currents, openings that do not rise and are 1 or more", (path,))  # fmt: skip
 
 
 def _fuse(system: System) -> Iterator[Problem]:

@@ -13,6 +13,9 @@ WATCHDOG_GPIO = re.compile(r"gpio:(?:/dev/)?(?P<chip>\w+)/(?P<line>\d+)")
 WATCHDOG_HELP = "write a device as /dev/watchdog, or gpio:CHIP/LINE as gpio:gpiochip0/17"
 
 
+Life = Annotated[list[Annotated[list[NotNegative], Field(min_length=2, max_length=2)]], Field(max_length=12)]
+
+
 class OtherContactor(SystemPart):
     """What is different in the negative main contactor: `[contactors.negative]`. The rest is as in `[contactors]`."""
 
@@ -21,6 +24,7 @@ class OtherContactor(SystemPart):
     break_current_a: Annotated[Positive | None, Field(description="Current that it may break")] = None
     break_charge_a: Annotated[Positive | None, Field(description="… where it breaks charge current otherwise")] = None
     break_discharge_a: Annotated[Positive | None, Field(description="… where it breaks discharge otherwise")] = None
+    life: Annotated[Life | None, Field(description="Its electrical life, where it is another")] = None
 
 
 class Contactors(SystemPart):
@@ -38,6 +42,13 @@ class Contactors(SystemPart):
     break_discharge_a: Annotated[
         Positive | None, Field(description="Discharge current that it may break, where they have a direction")
     ] = None
+    life: Annotated[
+        Life,
+        Field(
+            default_factory=list,
+            description="Electrical life: [current in A, openings borne], currents rising; empty: not counted",
+        ),
+    ]
     negative: Annotated[
         OtherContactor | None, Field(description="The negative contactor, where it is of another kind (fast drop-out)")
     ] = None
@@ -54,6 +65,11 @@ class Contactors(SystemPart):
             if found is not None:
                 return float(found)
         return float(getattr(self, name) or self.break_current_a)
+
+    def life_of(self, negative: bool) -> list[list[float]]:
+        """Electrical life of the positive or the negative contactor: `[current in A, openings]`; empty: unknown."""
+        own = self.negative.life if negative and self.negative is not None else None
+        return self.life if own is None else own
 
 
 class Precharge(SystemPart):

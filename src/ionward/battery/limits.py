@@ -71,3 +71,9 @@ class FaultChange(SystemPart):
         Positive | None,
         Field(description="Budget from the fault's standing in the battery to the contactors being open"),
     ] = None
+    cool_down_s: Annotated[
+        NotNegative, Field(le=86400.0, description="Once it is gone, its latch stays for so long at least")
+    ] = 0.0
+    retries: Annotated[
+        int, Field(ge=0, le=10, description="How often within an hour its latch is let go without a person")
+    ] = 0

@@ -73,27 +73,29 @@ def bench(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     cycle_ms: Annotated[float | None, typer.Option(help="Of these two: the cycle, 1 or 10 (default).")] = None,
     seconds: Annotated[float | None, typer.Option(min=1, help="Of `reaction`: how long (default 30).")] = None,
+    faults: Annotated[bool, typer.Option("--faults", help="Of `reaction`: ten faults in turn.")] = False,
     trials: Annotated[int | None, typer.Option(min=1, help="Of `failures`: trials of each (default 50).")] = None,
     system: Annotated[Path | None, typer.Option(help="Of these two: system file (default: the EV example).")] = None,
 ) -> None:
     """Measure how fast this machine runs the BMS, beside named references in the same run.
 
-    Two more measure the real processes, each by itself: `reaction` from a raw overcurrent sample to the contactor
-    output, `failures` from the death or freezing of control or guard to open contacts.
+    Two more measure the real processes, each by itself: `reaction` from a raw overcurrent sample (with --faults: from
+    those of ten faults in turn) to the contactor output, `failures` from the death or freezing of control or guard to
+    open contacts.
     """
     chosen = parts or list(PARTS)
     if chosen == [REACTION]:
         from ionward.cli.reaction import bench_reaction
 
-        bench_reaction(system, cycle_ms if cycle_ms is not None else 10.0, seconds or 30.0, as_json)
+        bench_reaction(system, cycle_ms if cycle_ms is not None else 10.0, seconds or 30.0, as_json, faults)
         return
     if chosen == [FAILURES]:
         from ionward.cli.reaction import bench_failures
 
         bench_failures(system, cycle_ms if cycle_ms is not None else 10.0, trials or 50, as_json)
         return
-    if cycle_ms is not None or seconds is not None or system is not None or trials is not None:
-        raise UserError(f"--cycle-ms, --seconds, --trials and --system belong to {REACTION} and {FAILURES}")
+    if cycle_ms is not None or seconds is not None or system is not None or trials is not None or faults:
+        raise UserError(f"--cycle-ms, --seconds, --faults, --trials and --system belong to {REACTION} and {FAILURES}")
     if unknown := [p for p in chosen if p not in PARTS]:
         also = f"; '{unknown[0]}' is measured by itself" if unknown[0] in (REACTION, FAILURES) else ""
         raise UserError(f"unknown benchmark '{unknown[0]}': choose from {', '.join(PARTS)}{also}")

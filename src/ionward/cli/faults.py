@@ -16,7 +16,7 @@ from ionward.battery.problems import did_you_mean
 from ionward.battery.system import System
 from ionward.errors import UserError
 from ionward.image.build import load_pack
-from ionward.image.fault_levels import LEVEL_NAMES, decision_time_s, ftti_s, resolved_levels, sample_period_s
+from ionward.image.fault_levels import ABSENT, LEVEL_NAMES, decision_time_s, ftti_s, resolved_levels, sample_period_s
 from ionward.image.faults import BY_ID, FAULTS, Fault, Level
 from ionward.image.summary import applies
 from ionward.safety_case.case import Goal, Technical, load_case
@@ -61,10 +61,11 @@ def group_of(fault: Fault) -> str:
 def reaction_of(fault: Fault, pack: System | None = None) -> list[tuple[str, str]]:
     """What each level of a fault leads to, in plain words."""
     sides = "charging and discharging" if fault.blocks == "both" else f"{fault.blocks[:-1]}ing"
+    both = "" if fault.blocks == "both" else " (one path carries both directions)"
     words = {
         "info": "is told, nothing else",
         "warning": "lowers the current limits",
-        "fault": f"forbids {sides} at once, then opens the contactors in order",
+        "fault": f"forbids {sides} at once, then opens the contactors in order{both}",
         "critical": "opens the contactors at once",
     }
     return [(name, words[name]) for name, level in zip(LEVEL_NAMES, _levels(fault, pack), strict=True) if level]
@@ -85,6 +86,10 @@ def as_dict(fault: Fault, pack: System | None) -> dict[str, Any]:
         "direction": fault.direction,
         "dtc": f"{fault.dtc:06X}",
         "latching": fault.latching,
+        "service": fault.service,
+        "retry": fault.retry,
+        "cool_down_s": pack.faults.get(fault.id, ABSENT).cool_down_s if pack else None,
+        "retries": pack.faults.get(fault.id, ABSENT).retries if pack else None,
         "ftti_s": ftti_s(fault, pack) if pack else fault.ftti_s,
         "judged": applies(fault, pack) if pack else None,
         "relative_to": "" if pack else fault.relative_to,
@@ -131,8 +136,7 @@ def explain(fault: Fault, pack: System | None, console: Console) -> None:
     )
     console.print(Text(fault.meaning))
     console.print(Text(f"What to do: {fault.action}"))
-    latching = "waits to be acknowledged once it reached fault or critical" if fault.latching else "goes by itself"
-    console.print(Text(f"It {latching}."))
+    console.print(Text(f"It {_afterwards(fault, pack)}."))
     if pack and not applies(fault, pack):
         console.print(Text("This pack does not have what it is judged by: it is never raised here.", "bold"))
     words = dict(reaction_of(fault, pack))
@@ -147,6 +151,23 @@ def explain(fault: Fault, pack: System | None, console: Console) -> None:
         console.print(Text(f"{fault.requirement}: {requirement.text}"))
     for goal in goals:
         console.print(Text(f"{goal.id}: {goal.text}", "dim"))
+
+
+def _afterwards(fault: Fault, pack: System | None) -> str:
+    """What happens once the fault has opened the contactors and is gone."""
+    if not fault.latching:
+        return "goes by itself"
+    if fault.service:
+        return "is a lock: once it is gone, the service action `release` ends it, nothing else"
+    change = pack.faults.get(fault.id, ABSENT) if pack else ABSENT
+    cools = f", {change.cool_down_s:g} s after it is gone at the earliest" if change.cool_down_s else ""
+    waits = f"waits to be acknowledged once it reached fault or critical{cools}"
+    if change.retries:
+        times = "once" if change.retries == 1 else f"{change.retries} times"
+        waits += f"; at the level fault it is retried {times} an hour before"
+    elif fault.retry:
+        waits += "; a pack file may let it be retried (`retries`, `cool_down_s`)"
+    return waits
 
 
 def _safety(fault: Fault) -> tuple[Technical | None, list[Goal]]:

@@ -16,20 +16,22 @@ from ionward.errors import UserError
 CYCLES_MS = (1.0, 2.0, 5.0, 10.0, 20.0)
 
 
-def bench_reaction(system: Path | None, cycle_ms: float, seconds: float, as_json: bool) -> None:
-    """Measure the reaction to an overcurrent, and print a table or one JSON object."""
+def bench_reaction(system: Path | None, cycle_ms: float, seconds: float, as_json: bool, faults: bool) -> None:
+    """Measure the reaction to an overcurrent, or to ten faults, and print tables or one JSON object."""
     described = _described(system, cycle_ms)
-    from ionward.proving.reaction import measure_reaction
+    from ionward.proving.reaction import KINDS, OVERCURRENT, measure_reaction
 
     with Console(stderr=True).status("starting the processes …") as status:
 
         def show(elapsed_s: float, trials: int) -> None:
             status.update(f"{trials} reactions in {elapsed_s:.0f} of {seconds:.0f} s")
 
-        values = measure_reaction(described, seconds, show).as_json()
+        values = measure_reaction(described, seconds, show, tuple(KINDS) if faults else (OVERCURRENT,)).as_json()
     if as_json:
         typer.echo(json.dumps(values))
     else:
+        if faults:
+            Console().print(_faults(values))
         Console().print(_table(values))
 
 
@@ -66,6 +68,20 @@ def _described(system: Path | None, cycle_ms: float) -> Any:
     return at_cycle(load_pack(chosen)[0], cycle_ms / 1000.0)
 
 
+def _faults(values: dict[str, Any]) -> Table:
+    """One row for each fault: what the ladder waits, what was measured, and the budget."""
+    table = Table(title="From the samples of a fault to the contactor output or the pyrofuse, in ms")
+    for name in ("fault", "requirement", "n", "missed", "debounce", "p50", "largest", "budget", ""):
+        table.add_column(name, justify="left" if name in ("fault", "requirement", "") else "right", no_wrap=True)
+    for row in values["faults"]:
+        table.add_row(
+            row["fault"], row["requirement"], str(row["n"]), str(row["missed"]), f"{row['debounce_ms']:g}",
+            _number(row["p50_ms"]), _number(row["max_ms"]), f"{row['budget_ms']:g}",
+            "" if row["within_budget"] else "late",
+        )  # fmt: skip
+    return table
+
+
 def _table(values: dict[str, Any]) -> Table:
     table = Table(
         title=f"Overcurrent sample to contactor output, cycle {values['cycle_ms']:g} ms, {values['n']} reactions",
@@ -92,3 +108,7 @@ def _table(values: dict[str, Any]) -> Table:
 
 def _ms(value: float | None) -> str:
     return "none" if value is None else f"{value:.2f} ms"
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.1f}"

@@ -56,6 +56,10 @@ SEQ = rows(
         Signal("why", "", "Reason that the opening leaves behind"),
         Signal("own_fault", "", "The state fault was entered by the sequence itself: a person must acknowledge"),
         Signal("acknowledged", "", "Acknowledgements counted when the state fault was entered"),
+        # Wear.
+        Signal("was_positive", "", "Command of the positive contactor in the tick before", "i8", 0, 1),
+        Signal("was_negative", "", "Command of the negative contactor in the tick before", "i8", 0, 1),
+        Signal("broken_a", "A", "Last known current, without its sign"),
         # Precharge.
         Signal("bus_start_v", "V", "Bus voltage when the connection began"),
         Signal("samples", "", "New bus samples in a row that satisfied the step"),

@@ -116,7 +116,9 @@ def _opened(s: Any, m: Array, command: Any, why: int) -> None:
 def fault(s: Any, m: Array, command: Any) -> None:
     """Stay until protection is content, a person has acknowledged, and nobody wishes to connect.
 
-    So a pack never closes by itself because a fault went away: the wish must be given anew."""
+    So a pack never closes by itself because a fault went away: the wish must be given anew, except where the
+    description lets protection retry.
+    """
     drive(s, 0, 0, 0)
     if command["connect"] != 1:
         # The next connection counts its tries anew, so that protection can take back its own fault about them.
@@ -127,7 +129,7 @@ def fault(s: Any, m: Array, command: Any) -> None:
         s["state_reason"] = HOLD_FAULT
     elif s["latched_faults"] > 0:
         s["state_reason"] = HOLD_LATCHED
-    elif command["connect"] == 1:
+    elif command["connect"] == 1 and s["retried"] == 0:
         s["state_reason"] = HOLD_WISH
     else:
         m[SEQ.own_fault] = 0.0

@@ -40,6 +40,7 @@ from ionward.control.contactors import (
     watch_resistor,
 )
 from ionward.control.disconnect import fault, opening
+from ionward.control.wear import count_wear
 from ionward.image.inputs import Array
 from ionward.image.layout import Image
 from ionward.image.parameters import Parameters
@@ -77,20 +78,27 @@ def sequence(parameters: Parameters, command: Any, image: Image, memory: Sequenc
         return
     if s["open_request"] != OPEN_NONE:
         _obey(p, s, m, command[0])
+    _advance(p, s, m, command[0])
+    count_wear(parameters, s, m)
+
+
+@njit
+def _advance(p: Any, s: Any, m: Array, command: Any) -> None:
+    """One tick of the state in which the sequence is."""
     state = s["state"]
     if state == STATE_STANDBY:
-        standby(p, s, m, command[0])
+        standby(p, s, m, command)
     elif state == STATE_PRECHARGE:
-        precharge(p, s, m, command[0])
+        precharge(p, s, m, command)
     elif state == STATE_CLOSING:
-        closing(p, s, m, command[0])
+        closing(p, s, m, command)
     elif state == STATE_CONNECTED:
-        if command[0]["connect"] != 1:
+        if command["connect"] != 1:
             open_in_order(s, m, STATE_STANDBY, HOLD_NONE, HOLD_CURRENT)
     elif state == STATE_OPENING:
-        opening(p, s, m, command[0])
+        opening(p, s, m, command)
     elif state == STATE_FAULT:
-        fault(s, m, command[0])
+        fault(s, m, command)
     else:
         drive(s, 0, 0, 0)
         complete = m[SEQ.complete] == 1.0

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from ionward._compile import njit
 from ionward.control.balance import BalanceMemory, balance, new_balance_memory
 from ionward.control.cool import CoolMemory, cool, new_cool_memory
-from ionward.control.estimate import EstimateMemory, estimate, new_estimate_memory
+from ionward.control.estimate import estimate
+from ionward.control.estimate_memory import EstimateMemory, new_estimate_memory
 from ionward.control.limit import LimitMemory, limit, new_limit_memory
 from ionward.control.sequence import SequenceMemory, new_sequence_memory, sequence
 from ionward.image.exchange import FLOW_FACTOR, FLOW_MASK, FLOW_SEED, FLOW_STAGES

@@ -57,6 +57,8 @@ class FaultNow(Answer):
     since_s: Number = Field(description="Seconds since it was raised")
     since: str | None
     count: int
+    cools_s: Number = Field(description="Seconds until it can be acknowledged, or is retried")
+    retries: int = Field(description="Retries used within the last hour")
     dtc: str
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ionward.battery.cell import CellModel
+from ionward.battery.limits import FaultChange
 from ionward.battery.sensors import Sensor
 from ionward.battery.system import System, load_system
 from ionward.battery.topology import Topology
@@ -164,12 +165,17 @@ def cell_parameters(system: System) -> Array:
 
 
 def curves(system: System) -> Array:
-    """Derating curves and the fuse's: `[CURVE, 2 (x, factor or time), point]`, the last point repeated."""
+    """Derating curves, the fuse's, the contactors' life: `[CURVE, 2 (x, value), point]`, the last point repeated."""
     never = [[NEVER_A, NEVER_A]] * 2
     out = np.empty((len(CURVE_NAMES), 2, CURVE_POINTS))
+    others = {
+        "fuse": system.fuse.curve if system.fuse.fitted else never,
+        "life_positive": system.contactors.life_of(negative=False) or never,
+        "life_negative": system.contactors.life_of(negative=True) or never,
+    }
     for name in CURVE_NAMES:
-        fuse = system.fuse.curve if system.fuse.fitted else never
-        points = np.array(fuse[-CURVE_POINTS:] if name == "fuse" else getattr(system.derating, name), dtype=float)
+        chosen = others[name][-CURVE_POINTS:] if name in others else getattr(system.derating, name)
+        points = np.array(chosen, dtype=float)
         padded = np.vstack([points, np.repeat(points[-1:], CURVE_POINTS - len(points), axis=0)])
         out[getattr(CURVE, name)] = padded.T
     return out
@@ -183,6 +189,8 @@ def fault_rules(system: System) -> Array:
         out[FAULTP.latching, number] = fault.latching
         out[FAULTP.service, number] = fault.service
         out[FAULTP.wait_s, number] = wait_s(fault, system)
+        change = system.faults.get(fault.id, FaultChange())
+        out[FAULTP.cool_down_s, number], out[FAULTP.retries, number] = change.cool_down_s, change.retries
         out[FAULTP.blocks_charge, number] = fault.blocks in ("charge", "both")
         out[FAULTP.blocks_discharge, number] = fault.blocks in ("discharge", "both")
     return out

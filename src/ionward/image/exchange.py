@@ -149,10 +149,11 @@ REFUSALS = (
     "it came too late: control was not there when it was given; give it again",
     "this fault is no lock, or is not locked",
     "what waits is a lock: it is released by the service action `release` only",
+    "what waits must cool down first: see its fault for how long",
 )
 (REFUSED_NOT, REFUSED_FAULT, REFUSED_LATCHED, REFUSED_NO_CONTACTORS, REFUSED_ACTIVE, REFUSED_NOTHING,
  REFUSED_BALANCING, REFUSED_UNKNOWN, REFUSED_VALUE, REFUSED_STOPPING, REFUSED_MEASUREMENT,
- REFUSED_ALREADY, REFUSED_LATE, REFUSED_NO_LOCK, REFUSED_LOCK) = range(len(REFUSALS))  # fmt: skip
+ REFUSED_ALREADY, REFUSED_LATE, REFUSED_NO_LOCK, REFUSED_LOCK, REFUSED_COOLING) = range(len(REFUSALS))  # fmt: skip
 
 # Written by `services`: one slot for each command of a person or a gateway.
 COMMAND_MESSAGE_SIGNALS = (

@@ -23,6 +23,7 @@ YES_NO = 0.5
 # and a budget be so many times as long.
 FURTHEST, WIDEST = 2.0, 10.0
 FOR_EVER_S = 1e9
+LEAST_REST_S = 5.0  # before a retry
 WAY_CYCLES = 4  # from the decision to the coils: two contactors one after the other, a cycle each to see and to act
 
 Ladder = tuple[Level | None, Level | None, Level | None, Level | None]
@@ -100,6 +101,7 @@ def fault_problems(system: System) -> Iterator[Problem]:
         for name in change.model_fields_set & set(LEVEL_NAMES):
             yield from _change_problems(fault, name, getattr(change, name), system, limits)
         yield from _budget_problems(fault, change)
+        yield from _retry_problems(fault, change)
         yield from _order_problems(fault, _ladder(fault, limits, change), change)
 
 
@@ -166,6 +168,20 @@ def _budget_problems(fault: Fault, change: FaultChange) -> Iterator[Problem]:
     if change.ftti_s is not None and change.ftti_s > WIDEST * fault.ftti_s:
         yield Problem(f"faults.{fault.id}.ftti_s", change.ftti_s, "is no budget any more",
                       f"allowed: {WIDEST * fault.ftti_s:g} or less (the catalogue says {fault.ftti_s:g})")  # fmt: skip
+
+
+def _retry_problems(fault: Fault, change: FaultChange) -> Iterator[Problem]:
+    """What a person has to look at is not retried; what is retried has to rest first."""
+    path = f"faults.{fault.id}"
+    if change.cool_down_s > 0.0 and not fault.latching:
+        yield Problem(f"{path}.cool_down_s", change.cool_down_s, "this fault does not latch", "leave it out")
+    if change.retries and not fault.retry:
+        allowed = ", ".join(f.id for f in FAULTS if f.retry)
+        yield Problem(f"{path}.retries", change.retries, "a person has to look at this before the pack closes again",
+                      f"leave it out; allowed for {allowed}")  # fmt: skip
+    elif change.retries and change.cool_down_s < LEAST_REST_S:
+        yield Problem(f"{path}.cool_down_s", change.cool_down_s, "is too short for a retry: contactors would flutter",
+                      f"allowed: {LEAST_REST_S:g} or more, or no retries")  # fmt: skip
 
 
 def _walls(system: System, limits: Any) -> Any:

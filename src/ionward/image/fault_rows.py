@@ -29,6 +29,8 @@ class Fault:
     26262-1, 3.61); for one that opens nothing, to its being told. `only_when` names what the pack must have (a fitted
     channel, a parameter that is 1, or several of which one is enough: `a or b`) for the fault to be judged at all.
     A fault whose latch is a lock for `service` is released by a named service action only, never by acknowledging.
+    One that may `retry` is let go without a person where the pack file says how often: its cause is gone once the pack
+    has rested, and closing again harms nothing.
     `sensor` names the sensor of the pack file whose samples are counted, where the unit does not tell it.
     """
 
@@ -53,6 +55,7 @@ class Fault:
     only_when: tuple[str, ...] = field(default=())
     sensor: str = ""
     service: bool = False
+    retry: bool = False
 
     @property
     def levels(self) -> tuple[Level | None, Level | None, Level | None, Level | None]:

@@ -40,7 +40,7 @@ _CELLS = (
         id="cell_undervoltage", name="Cell undervoltage", unit="V", scope="cell", direction="below",
         meaning="A cell stands below the voltage its maker allows; copper dissolves and the cell is damaged.",
         action="Stop discharging and charge soon at low current.",
-        dtc=0x1A0200, requirement="SR-002", ftti_s=2, relative_to="cell_voltage_min_v", blocks="discharge",
+        dtc=0x1A0200, requirement="SR-002", retry=True, ftti_s=2, relative_to="cell_voltage_min_v", blocks="discharge",
         warning=Level(-0.015, 0.1, 3, 0.5), fault=Level(-0.05, 0.1, 3, 0.5), critical=Level(-0.3, 0.0, 3, 0.1),
     ),
     Fault(
@@ -69,21 +69,24 @@ _TEMPERATURES = (
         meaning="The pack is charged while a cell is hotter than its maker allows for charging; it ages fast and can "
         "run away.",
         action="Stop charging and let the pack cool. Check coolant, pump and fan.",
-        dtc=0x1A1000, requirement="SR-010", ftti_s=10, relative_to="charge_temperature_max_c", blocks="charge",
+        dtc=0x1A1000, requirement="SR-010",
+        retry=True, ftti_s=10, relative_to="charge_temperature_max_c", blocks="charge",
         warning=Level(0.5, -1.0, 3, 1.0), fault=Level(3.0, 0.0, 3, 1.0), critical=Level(8.0, 3.0, 3, 0.5),
     ),
     Fault(
         id="charge_undertemperature", name="Too cold to charge", unit="°C", scope="temperature", direction="below",
         meaning="The pack is charged while a cell is colder than its maker allows for charging; lithium plates.",
         action="Stop charging and warm the pack first. Discharging is still possible.",
-        dtc=0x1A1100, requirement="SR-011", ftti_s=10, relative_to="charge_temperature_min_c", blocks="charge",
+        dtc=0x1A1100, requirement="SR-011",
+        retry=True, ftti_s=10, relative_to="charge_temperature_min_c", blocks="charge",
         warning=Level(-0.5, 1.0, 3, 2.0), fault=Level(-3.0, 0.0, 3, 2.0),
     ),
     Fault(
         id="discharge_overtemperature", name="Too hot to discharge", unit="°C", scope="temperature", direction="above",
         meaning="The pack is discharged while a cell is hotter than its maker allows; it can run away.",
         action="Stop the load and let the pack cool. Check coolant, pump and fan.",
-        dtc=0x1A1200, requirement="SR-012", ftti_s=10, relative_to="discharge_temperature_max_c", blocks="discharge",
+        dtc=0x1A1200, requirement="SR-012",
+        retry=True, ftti_s=10, relative_to="discharge_temperature_max_c", blocks="discharge",
         warning=Level(0.5, -1.0, 3, 1.0), fault=Level(3.0, 0.0, 3, 1.0), critical=Level(8.0, 3.0, 3, 0.5),
     ),
     Fault(
@@ -91,7 +94,8 @@ _TEMPERATURES = (
         direction="below",
         meaning="The pack is discharged while a cell is colder than its maker allows; its voltage collapses.",
         action="Warm the pack before using it.",
-        dtc=0x1A1300, requirement="SR-013", ftti_s=10, relative_to="discharge_temperature_min_c", blocks="discharge",
+        dtc=0x1A1300, requirement="SR-013",
+        retry=True, ftti_s=10, relative_to="discharge_temperature_min_c", blocks="discharge",
         warning=Level(-0.5, 1.0, 3, 2.0), fault=Level(-3.0, 0.0, 3, 2.0),
     ),
     Fault(
@@ -105,7 +109,7 @@ _TEMPERATURES = (
         id="undertemperature", name="Undertemperature", unit="°C", scope="temperature", direction="below",
         meaning="A cell is colder than it may be even at rest; the electrolyte can freeze and seals can leak.",
         action="Bring the pack to a warmer place and let it warm through before use.",
-        dtc=0x1A1500, requirement="SR-015", ftti_s=60, relative_to="discharge_temperature_min_c",
+        dtc=0x1A1500, requirement="SR-015", retry=True, ftti_s=60, relative_to="discharge_temperature_min_c",
         warning=Level(-5.0, -3.0, 3, 5.0), fault=Level(-15.0, -10.0, 3, 5.0),
     ),
     Fault(
@@ -126,7 +130,8 @@ _CURRENTS = (
         direction="above",
         meaning="Charge current stays above the continuous rating for longer than a pulse may last.",
         action="Lower the charge current; check that the charger follows the published limit.",
-        dtc=0x1A2000, requirement="SR-020", ftti_s=60, relative_to="charge_current_max_a", factor=True, blocks="charge",
+        dtc=0x1A2000, requirement="SR-020",
+        retry=True, ftti_s=60, relative_to="charge_current_max_a", factor=True, blocks="charge",
         warning=Level(1.05, 1.0, 5, 11.0), fault=Level(1.10, 1.0, 5, 15.0),
     ),
     Fault(
@@ -134,7 +139,7 @@ _CURRENTS = (
         direction="above",
         meaning="Discharge current stays above the continuous rating for longer than a pulse may last.",
         action="Lower the load; check that it follows the published limit.",
-        dtc=0x1A2100, requirement="SR-021", ftti_s=60, relative_to="discharge_current_max_a", factor=True,
+        dtc=0x1A2100, requirement="SR-021", retry=True, ftti_s=60, relative_to="discharge_current_max_a", factor=True,
         blocks="discharge", warning=Level(1.05, 1.0, 5, 11.0), fault=Level(1.10, 1.0, 5, 15.0),
     ),
     Fault(
@@ -261,7 +266,7 @@ _LOST = (
         id="cell_voltage_lost", name="Cell voltage lost", unit="", scope="cell", direction="above",
         meaning="Cells are not watched: their voltage is missing, too old or not plausible. The first one is named.",
         action="Have the cell monitor and the sense wires checked.",
-        dtc=0x1A4000, requirement="SR-040", ftti_s=2,
+        dtc=0x1A4000, requirement="SR-040", retry=True, ftti_s=2,
         warning=Level(0.5, 0.5, 1, 0.1), fault=Level(0.5, 0.5, 3, 0.5),
     ),
     Fault(
@@ -275,14 +280,14 @@ _LOST = (
         id="cell_temperature_unknown", name="Cell temperature unknown", unit="", scope="cell", direction="above",
         meaning="Cells have no usable temperature sensor beside them.",
         action="Have the temperature sensors beside the cell named here checked.",
-        dtc=0x1A4200, requirement="SR-042", ftti_s=10,
+        dtc=0x1A4200, requirement="SR-042", retry=True, ftti_s=10,
         warning=Level(0.5, 0.5, 1, 0.5), fault=Level(0.5, 0.5, 3, 2.0),
     ),
     Fault(
         id="current_lost", name="Current lost", unit="", scope="channel", direction="above",
         meaning="No current sensor gives a usable value.",
         action="Have the current sensor checked.",
-        dtc=0x1A4300, requirement="SR-043", ftti_s=0.5, only_when=("current_a",),
+        dtc=0x1A4300, requirement="SR-043", retry=True, ftti_s=0.5, only_when=("current_a",),
         warning=Level(0.5, 0.5, 1, 0.02), fault=Level(0.5, 0.5, 3, 0.1),
     ),
     Fault(

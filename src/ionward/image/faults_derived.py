@@ -76,7 +76,7 @@ _CURRENT = (
         meaning="The squared current of the last minutes has heated fuse and busbars to what they bear (1 is the end "
         "of it), though no single current was too high: pulses follow each other too closely.",
         action="Lower the load and let the pack cool for some minutes.",
-        dtc=0x1A2700, requirement="SR-085", ftti_s=5,
+        dtc=0x1A2700, requirement="SR-085", retry=True, ftti_s=5,
         warning=Level(0.9, 0.8, 3, 0.1), fault=Level(1.0, 0.8, 3, 0.1),
     ),
     Fault(
@@ -93,7 +93,7 @@ _CURRENT = (
         meaning="Charge current stays above the published limit, by this share of the pulse rating: the charger does "
         "not follow what it is told.",
         action="Stop charging; have the charger and its link to the BMS checked.",
-        dtc=0x1A2900, requirement="SR-087", ftti_s=15, blocks="charge", only_when=("has_contactors",),
+        dtc=0x1A2900, requirement="SR-087", retry=True, ftti_s=15, blocks="charge", only_when=("has_contactors",),
         warning=Level(0.05, 0.03, 5, 2.0), fault=Level(0.15, 0.05, 5, 5.0),
     ),
     Fault(
@@ -101,7 +101,7 @@ _CURRENT = (
         meaning="Discharge current stays above the published limit, by this share of the pulse rating: the load does "
         "not follow what it is told.",
         action="Switch the load off; have it and its link to the BMS checked.",
-        dtc=0x1A2A00, requirement="SR-088", ftti_s=15, blocks="discharge", only_when=("has_contactors",),
+        dtc=0x1A2A00, requirement="SR-088", retry=True, ftti_s=15, blocks="discharge", only_when=("has_contactors",),
         warning=Level(0.05, 0.03, 5, 2.0), fault=Level(0.15, 0.05, 5, 5.0),
     ),
 )  # fmt: skip

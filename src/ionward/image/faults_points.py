@@ -18,6 +18,14 @@ _TAPS = "positive_tap_v or negative_tap_v"
 
 _POINTS = (
     Fault(
+        id="contactor_worn", name="Contactor worn", unit="", scope="channel", direction="above",
+        meaning="By the currents that it has broken, a main contactor has used up this share of the electrical life in "
+        "its data sheet: it may weld, or fail to break what it should.",
+        action="Have the contactor named here replaced; the counter is set back by removing the kept state.",
+        dtc=0x1A7700, requirement="SR-066", ftti_s=10, only_when=("has_contactor_life",), latching=False,
+        info=Level(0.8, 0.75, 2, 0.0), warning=Level(1.0, 0.95, 2, 0.0),
+    ),
+    Fault(
         id="cell_readings_disagree", name="Redundant cell readings disagree", unit="V", scope="channel",
         direction="above",
         meaning="A cell monitor reads a cell's voltage twice, and the two readings differ by more than both may be "
@@ -32,7 +40,7 @@ _POINTS = (
         direction="above",
         meaning="A balancing board is hotter than its bleed resistors may make it. Balancing stops.",
         action="Let the board cool. If it stays hot although nothing is balanced, have it checked for a short circuit.",
-        dtc=0x1A1700, requirement="SR-017", ftti_s=30, relative_to="balance_board_max_c",
+        dtc=0x1A1700, requirement="SR-017", retry=True, ftti_s=30, relative_to="balance_board_max_c",
         only_when=("balancing_board_c",), sensor="balancing_board",
         warning=Level(5.0, -5.0, 3, 2.0), fault=Level(20.0, 5.0, 3, 2.0),
     ),
@@ -54,7 +62,7 @@ _POINTS = (
         id="coolant_overtemperature", name="Coolant too hot", unit="°C", scope="channel", direction="above",
         meaning="The coolant is hotter than the cells may be, so that it heats instead of cooling.",
         action="Stop the heater and lower the load. Check chiller, radiator, valves and coolant level.",
-        dtc=0x1A1E00, requirement="SR-070", ftti_s=60, relative_to="discharge_temperature_max_c",
+        dtc=0x1A1E00, requirement="SR-070", retry=True, ftti_s=60, relative_to="discharge_temperature_max_c",
         only_when=("has_cooling", "coolant_inlet_c or coolant_outlet_c"), sensor="coolant_inlet",
         warning=Level(0.0, -3.0, 3, 2.0), fault=Level(10.0, 5.0, 3, 5.0),
     ),

@@ -19,6 +19,7 @@ VERDICT_FIELDS = (
 PROGRESS_FIELDS = (
     Signal("raised_place", "", "Place of the worst value when the present level was reached"),
     Signal("busy", "", "Some level is being counted towards", "i8", 0, 1),
+    Signal("retried_s", "s", "When the first of its retries was"),
     *(Signal(f"up_samples_{k}", "", "New samples beyond set, in a row") for k in range(STEPS)),
     *(Signal(f"up_s_{k}", "s", "Time beyond set, in a row") for k in range(STEPS)),
     Signal("down_samples", "", "New samples within clear of the present level, in a row"),

@@ -60,6 +60,8 @@ def new_image(size: Size) -> Image:
     for name in ("charge_throughput_ah", "discharge_throughput_ah", "charge_limit_a", "discharge_limit_a"):
         scalars[name] = 0.0
     for name in (
+        "contactor_wear_positive",
+        "contactor_wear_negative",
         "charge_limit_pulse_a",
         "discharge_limit_pulse_a",
         "balancing_heat_w",

@@ -48,6 +48,7 @@ PARAMETER_SIGNALS = (
     Signal("negative_break_charge_a", "A", "Charge current that the negative contactor may break"),
     Signal("negative_break_discharge_a", "A", "Discharge current that the negative contactor may break, positive"),
     Signal("precharge_rise_s", "s", "Time for the bus to rise from 0.2 to 0.9 of the pack; 0: too short to tell"),
+    Signal("has_contactor_life", "", "The electrical life of the contactors is known", "i8", 0, 1),
     Signal("has_fuse", "", "The pack has a main fuse", "i8", 0, 1),
     Signal("i2t_rated_a", "A", "Current that busbars carry for ever"),
     Signal("i2t_time_s", "s", "Thermal time constant of busbars"),
@@ -108,13 +109,16 @@ CELL_PARAMETERS = (
 
 SENSOR_PARAMETERS = (Signal("module", "", "Module of the temperature sensor", "i8"),)
 
-# Derating curves: factor over temperature or SOC, straight between points, ends held. Melting time over current.
+# Derating curves: factor over temperature or SOC, straight between points, ends held. Melting time of the fuse, and
+# openings that each main contactor bears, over current.
 CURVE_NAMES = (
     "charge_over_temperature",
     "discharge_over_temperature",
     "charge_over_soc",
     "discharge_over_soc",
     "fuse",
+    "life_positive",
+    "life_negative",
 )
 CURVE_POINTS = 12
 
@@ -131,6 +135,8 @@ FAULT_PARAMETERS = (
     Signal("blocks_discharge", "", "Forbids discharging", "i8", 0, 1),
     Signal("wait_s", "s", "At the level fault, the budget leaves so long for the current to fall"),
     Signal("service", "", "Its latch is released by a service action only", "i8", 0, 1),
+    Signal("cool_down_s", "s", "Once it is gone, its latch stays for so long at least", "f8", 0),
+    Signal("retries", "", "How often within an hour its latch is let go without a person", "i8", 0),
 )
 
 PARAMETER_RECORD = record(PARAMETER_SIGNALS)

@@ -73,6 +73,7 @@ def _connection(system: System) -> dict[str, float]:
         "negative_break_charge_a": contactors.breaks_a(negative=True, charge=True),
         "negative_break_discharge_a": contactors.breaks_a(negative=True, charge=False),
         "precharge_rise_s": rise_s if rise_s >= RISE_SAMPLES * sampled_s else 0.0,
+        "has_contactor_life": contactors.fitted and any(contactors.life_of(negative) for negative in (False, True)),
         "has_fuse": system.fuse.fitted,
         "i2t_rated_a": max(limits.charge_current_max_a, limits.discharge_current_max_a),
         "i2t_time_s": max(BUSBAR_S, BUSBAR_PULSES * limits.pulse_s),

@@ -22,7 +22,7 @@ from ionward.battery.logs import GAP_FACTOR, GAP_MIN_S, Log
 from ionward.battery.system import System, system_from
 from ionward.control.bms import Bms
 from ionward.control.entry import call_tick, tick_address
-from ionward.control.estimate import PRESET
+from ionward.control.estimate_memory import PRESET
 from ionward.control.tick import Memory
 from ionward.errors import UserError
 from ionward.image.faults import FAULTS

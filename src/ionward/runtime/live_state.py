@@ -251,7 +251,9 @@ def _fault(s: Snapshot, k: int) -> dict[str, Any]:
     shown = word(sg.LEVELS, level or latched)
     text = f"{fault.name}: {LEVEL_WORDS.get(shown, shown)}" + (f" ({details})" if details else "")
     if not level:
-        text = f"{fault.name}: over, waits to be acknowledged"
+        cools_s = float(column[FAULT.cools_s])
+        waits = f"cools down for another {cools_s:.0f} s" if cools_s > 0.0 else "waits to be acknowledged"
+        text = f"{fault.name}: over, {waits}"
     return {
         "id": fault.id,
         "name": fault.name,
@@ -268,6 +270,8 @@ def _fault(s: Snapshot, k: int) -> dict[str, Any]:
         "since_s": _since(s, raised_s),
         "since": iso_time(s.wall_of(raised_s)),
         "count": whole(column[FAULT.count], 0),
+        "cools_s": number(float(column[FAULT.cools_s])),
+        "retries": whole(column[FAULT.retries], 0),
         "dtc": f"{fault.dtc:06X}",
     }
 

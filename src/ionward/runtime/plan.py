@@ -28,6 +28,7 @@ class Plan:
     `timeline` is what the vehicle and the world do in a scenario, in order: `at_s`, `kind` (command, inject or end) and
     its values; `scenario_s` its length, after which it begins again where `repeat` is set. `table_sums` are checksums
     over slices of the parameters (`image.tables`), `watchdog` the hardware watchdog's device (`runtime.watchdog`).
+    `trials` is what a test rig does to the samples, in turn: `kind` and `value` (`runtime.rig`).
     """
 
     name: str
@@ -60,6 +61,7 @@ class Plan:
     enable_expiry_s: float = 0.06
     realtime: bool = True
     connect: bool = False
+    trials: tuple[dict[str, Any], ...] = ()  # of the test rig (`runtime.rig`)
     notes: tuple[str, ...] = ()
 
     @property
@@ -83,7 +85,7 @@ def load_plan(live_folder: Path | str) -> Plan:
     """
     values = json.loads((Path(live_folder) / PLAN_FILE).read_text(encoding="utf-8"))
     values["size"] = Size(*(int(n) for n in values["size"]))
-    for name in ("captures", "mapping", "roles", "notes", "timeline", "http_names", "table_sums"):
+    for name in ("captures", "mapping", "roles", "notes", "timeline", "http_names", "table_sums", "trials"):
         values[name] = tuple(values[name])
     return Plan(**values)
 

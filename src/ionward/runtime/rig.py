@@ -1,8 +1,8 @@
 """A test rig behind the driver's ports: an ideal pack that answers at once, and a clock on every reaction.
 
-For `ionward bench reaction`: over and over it lets the pack connect, gives an overcurrent sample, and takes the time
-until the coils are switched off or the pyrofuse is fired. Everything between is real: the blocks, control with its
-tick, and the guard.
+For `ionward bench reaction`: over and over it lets the pack connect, gives samples of the fault whose turn it is, and
+takes the time until the coils are switched off or the pyrofuse is fired. Everything between is real: the blocks,
+control with its tick, and the guard.
 """
 
 from __future__ import annotations
@@ -33,15 +33,18 @@ CONNECTING, WAITING, TRIAL, ACKNOWLEDGE, WITHDRAW = range(5)
 
 
 class RigDevices:
-    """An ideal pack. Reactions in seconds go to `rig.block`, one in each slot."""
+    """An ideal pack. Trials go to `rig.block`, one in each slot: which of the plan's, and the reaction in seconds.
+
+    Kinds of trials: `current` (both sensors read the value), `cell` and `temperature` (the first one does), the name of
+    a channel, `silent current` and `silent cells` (samples stay away; the value is how many cells).
+    """
 
     def __init__(self, folder: Path, plan: Plan) -> None:
-        limits = plan.system["limits"]
-        # Beyond what opens at once (1.5 times the pulse rating), short of a short circuit (twice).
-        self._overcurrent_a = -1.7 * float(limits["discharge_current_pulse_a"])
+        self._trials = plan.trials
+        self._turn = 0
         self._pack_v = CELL_V * plan.size.cells
         self._block = Block.writer(folder / RIG_BLOCK)
-        self._result = np.zeros(1)
+        self._result = np.zeros(2)
         self._random = random.Random(plan.seed)
         self._phase, self._since_s, self._until_s = CONNECTING, -math.inf, 0.0
         self._coils: Coils | None = None
@@ -57,8 +60,9 @@ class RigDevices:
         self._coils, self._state = coils, int(control["state"])
         reacted = not coils.closed or coils.pyrofuse
         if self._phase == TRIAL and (reacted or now_s - self._since_s > LOST_S):
-            self._result[0] = now_s - self._since_s if reacted else math.inf
+            self._result[:] = self._turn, now_s - self._since_s if reacted else math.inf
             self._block.publish(self._result)
+            self._turn = (self._turn + 1) % len(self._trials)
             self._go(ACKNOWLEDGE, now_s)
 
     def _go(self, phase: int, now_s: float) -> None:
@@ -73,9 +77,7 @@ class RigDevices:
         raw.cells[RAW.value] += 0.0001 * self._random.getrandbits(1)
         raw.temperatures[RAW.value] = CELL_C + 0.01 * self._random.getrandbits(1)
         channels = raw.channels[RAW.value]
-        idle_a = 0.01 * self._random.getrandbits(1)
-        channels[CHANNEL.current_a] = self._overcurrent_a if self._phase == TRIAL else idle_a
-        channels[CHANNEL.current_redundant_a] = channels[CHANNEL.current_a]
+        channels[CHANNEL.current_a] = channels[CHANNEL.current_redundant_a] = 0.01 * self._random.getrandbits(1)
         # The bus stands at the pack's voltage: no precharge, so that a round is short.
         channels[CHANNEL.pack_voltage_v] = channels[CHANNEL.bus_voltage_v] = self._pack_v
         channels[CHANNEL.insulation_ohm] = 5e6
@@ -94,6 +96,25 @@ class RigDevices:
                 channels[[CHANNEL.positive_tap_v, CHANNEL.negative_tap_v]] = self._pack_v
         for block in (raw.channels, raw.cells, raw.temperatures):
             block[RAW.time_s] = now_s
+        if self._phase == TRIAL:
+            self._disturb(raw)
+
+    def _disturb(self, raw: Raw) -> None:
+        """What the trial whose turn it is does to the samples."""
+        kind, value = self._trials[self._turn]["kind"], float(self._trials[self._turn]["value"])
+        currents = [CHANNEL.current_a, CHANNEL.current_redundant_a]
+        if kind == "current":
+            raw.channels[RAW.value, currents] = value
+        elif kind == "silent current":
+            raw.channels[RAW.time_s, currents] = self._since_s
+        elif kind == "cell":
+            raw.cells[RAW.value, 0] = value
+        elif kind == "silent cells":
+            raw.cells[RAW.time_s, : int(value)] = self._since_s
+        elif kind == "temperature":
+            raw.temperatures[RAW.value, 0] = value
+        else:
+            raw.channels[RAW.value, getattr(CHANNEL, kind)] = value
 
     def _step(self, now_s: float) -> None:
         if self._phase == CONNECTING and self._state == STATE_CONNECTED:

@@ -14,12 +14,14 @@ import numpy as np
 
 from ionward.control.bms import Bms
 from ionward.control.contactors import SEQ
-from ionward.control.estimate import BLIND_SHARE, PRESET
+from ionward.control.estimate import BLIND_SHARE
+from ionward.control.estimate_memory import PRESET
 from ionward.control.tick import Memory
 from ionward.image.faults import FAULTS
 from ionward.image.inputs import CHANNEL, RAW, Raw
+from ionward.image.kernel_memory import PROGRESS
 from ionward.image.layout import Image, Size
-from ionward.image.parameters import CELLP, MEASURE, Parameters
+from ionward.image.parameters import CELLP, FAULTP, MEASURE, Parameters
 from ionward.image.signals import (
     CELL,
     FAULT,
@@ -129,6 +131,8 @@ def gather(
     head["acknowledge_count"] = command[0]["acknowledge_count"]
     head["charge_throughput_ah"] = s["charge_throughput_ah"]
     head["discharge_throughput_ah"] = s["discharge_throughput_ah"]
+    head["contactor_wear_positive"] = s["contactor_wear_positive"]
+    head["contactor_wear_negative"] = s["contactor_wear_negative"]
     head["locked"], head["lock_reason"] = _lock(s, m, command[0])
     head["precharge_tries"] = s["precharge_tries"]
     head["failed_tries"] = memory.protect.state["failed_tries"][0]
@@ -219,7 +223,7 @@ def restore(
     shift_s = 0.0 if same_boot else survived.wall_s - survived.time_s - wall_minus_monotonic_s
     _restore_soc(survived, bms, parameters, raw, down_s, report)
     _restore_counters(survived, bms, report)
-    _restore_faults(survived, bms, shift_s, report)
+    _restore_faults(survived, bms, parameters, now_s, shift_s, report)
     _restore_sequence(survived, bms, parameters, now_s, down_s, report)
     return report
 
@@ -337,13 +341,20 @@ def _restore_counters(survived: Survived, bms: Bms, report: RestoreReport) -> No
     s = bms.image.scalars[0]
     s["charge_throughput_ah"] = survived.charge_throughput_ah
     s["discharge_throughput_ah"] = survived.discharge_throughput_ah
+    s["contactor_wear_positive"] = survived.contactor_wear_positive
+    s["contactor_wear_negative"] = survived.contactor_wear_negative
     report.what.append(
         f"charge counters: {survived.charge_throughput_ah:.1f} Ah in, {survived.discharge_throughput_ah:.1f} Ah out"
     )
 
 
-def _restore_faults(survived: Survived, bms: Bms, shift_s: float, report: RestoreReport) -> None:
-    """Latched levels, counts and times, by trouble code: the catalogue may have been another one."""
+def _restore_faults(
+    survived: Survived, bms: Bms, parameters: Parameters, now_s: float, shift_s: float, report: RestoreReport
+) -> None:
+    """Latched levels, counts and times, by trouble code: the catalogue may have been another one.
+
+    A restart is no way around a cool-down or a lock-out: it begins anew, with no retry left.
+    """
     numbers = {fault.dtc: n for n, fault in enumerate(FAULTS)}
     faults, latched = bms.image.faults, []
     for column in survived.faults.T:
@@ -361,6 +372,9 @@ def _restore_faults(survived: Survived, bms: Bms, shift_s: float, report: Restor
         faults[FAULT.since_s, number] = column[SURVIVING_FAULT.since_s] + shift_s
         if level > LEVEL_NONE:
             latched.append(f"{FAULTS[number].name} ({LEVELS[int(level)]})")
+            faults[FAULT.cools_s, number] = parameters.faults[FAULTP.cool_down_s, number]
+            faults[FAULT.retries, number] = parameters.faults[FAULTP.retries, number]
+            bms.memory.protect.progress[PROGRESS.retried_s, number] = now_s
     bms.image.scalars[0]["latched_faults"] = len(latched)
     if latched:
         report.what.append(f"latched, and waiting to be acknowledged: {', '.join(latched)}")

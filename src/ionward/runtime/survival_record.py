@@ -26,7 +26,7 @@ Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 MAGIC = 0x31565255534E4F49  # "IONSURV1"
-VERSION = 1
+VERSION = 2
 NAME_WORDS = 8
 CELLS_MAX, FAULTS_MAX = 1 << 20, 1 << 12  # more is no pack: memory stays bounded whatever the bytes claim
 
@@ -49,6 +49,8 @@ HEAD_SIGNALS = (
     Signal("acknowledge_count", "", "Acknowledgements counted", "i8", 0),
     Signal("charge_throughput_ah", "Ah", "Charge put in", minimum=0),
     Signal("discharge_throughput_ah", "Ah", "Charge taken out", minimum=0),
+    Signal("contactor_wear_positive", "", "Share of its life that the positive contactor has used up", minimum=0),
+    Signal("contactor_wear_negative", "", "Share of its life that the negative contactor has used up", minimum=0),
     Signal("locked", "", "The sequence stopped itself and waits to be acknowledged", "i8", 0, 1),
     Signal("lock_reason", "", "Why", "i8", 0, len(SEQUENCE_REASONS) - 1, SEQUENCE_REASONS),
     Signal("precharge_tries", "", "Tries of this connection", "i8", 0),
@@ -102,6 +104,8 @@ class Survived:
     acknowledge_count: int
     charge_throughput_ah: float
     discharge_throughput_ah: float
+    contactor_wear_positive: float
+    contactor_wear_negative: float
     locked: bool
     lock_reason: int
     precharge_tries: int
@@ -205,7 +209,8 @@ def encode(survived: Survived) -> Integers:
 
 _PLAIN = (
     "sequence", "wall_s", "time_s", "tick", "state", "acknowledge_count", "charge_throughput_ah",
-    "discharge_throughput_ah", "locked", "lock_reason", "precharge_tries", "failed_tries", "resistor_j", "resume_s",
+    "discharge_throughput_ah", "contactor_wear_positive", "contactor_wear_negative", "locked", "lock_reason",
+    "precharge_tries", "failed_tries", "resistor_j", "resume_s",
 )  # fmt: skip
 
 
@@ -236,7 +241,8 @@ def _sensible(head: Any, cells: Floats, faults: Floats) -> Survived | Refusal:
     soc, std = cells[SURVIVING_CELL.soc], cells[SURVIVING_CELL.soc_std]
     level, count = faults[SURVIVING_FAULT.latched_level], faults[SURVIVING_FAULT.count]
     at_least_zero = ("sequence", "tick", "acknowledge_count", "precharge_tries", "failed_tries", "resistor_j",
-                     "charge_throughput_ah", "discharge_throughput_ah")  # fmt: skip
+                     "charge_throughput_ah", "discharge_throughput_ah", "contactor_wear_positive",
+                     "contactor_wear_negative")  # fmt: skip
     judged = {
         "times": np.isfinite(head["wall_s"]) and np.isfinite(head["time_s"]) and head["resume_s"] < np.inf,
         "counters": all(head[name] >= 0 and np.isfinite(head[name]) for name in at_least_zero),

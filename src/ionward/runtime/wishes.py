@@ -136,6 +136,8 @@ class Wishes:
             return ex.REFUSED_NOTHING
         if latched.any() and not gone.any() and not tripped:
             return ex.REFUSED_ACTIVE
+        if gone.any() and (image.faults[FAULT.cools_s][gone] > 0.0).all() and not tripped:
+            return ex.REFUSED_COOLING
         command["acknowledge_count"] += 1
         command["state_refused"] = 0
         self.acknowledged_s = now_s

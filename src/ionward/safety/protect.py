@@ -47,6 +47,8 @@ from ionward.safety.rules_taps import tap_rules
 
 # The pyrofuse is wished for only after this many samples in a row above what a contactor may break.
 PYROFUSE_SAMPLES = 2
+# So long retries are counted; then they begin anew.
+RETRY_WINDOW_S = 3600.0
 
 
 class ProtectMemory(NamedTuple):
@@ -179,10 +181,35 @@ def judge(parameters: Parameters, image: Image, memory: ProtectMemory, f: int, a
         if after > level:
             memory.progress[PROGRESS.raised_place, f] = faults[FAULT.place, f]
         write_event(image, f, after, level, memory.progress[PROGRESS.raised_place, f])
-    if after >= LEVEL_FAULT and parameters.faults[FAULTP.latching, f] > 0.0:
-        faults[FAULT.latched_level, f] = max(faults[FAULT.latched_level, f], after)
-    elif acknowledged and after < LEVEL_FAULT:
-        faults[FAULT.latched_level, f] = LEVEL_NONE
+    latch(parameters, image, memory.progress, f, acknowledged)
+
+
+@njit
+def latch(parameters: Parameters, image: Image, progress: Array, f: int, acknowledged: bool) -> None:
+    """Latch what has opened the contactors. Once it is gone and has cooled down, a person lets it go, or a retry.
+
+    A critical fault is never retried.
+    """
+    s, faults, rules = image.scalars[0], image.faults, parameters.faults
+    if faults[FAULT.level, f] >= LEVEL_FAULT:
+        if rules[FAULTP.latching, f] > 0.0:
+            faults[FAULT.latched_level, f] = max(faults[FAULT.latched_level, f], faults[FAULT.level, f])
+            faults[FAULT.cools_s, f], s["retried"] = rules[FAULTP.cool_down_s, f], 0
+        return
+    if faults[FAULT.latched_level, f] == LEVEL_NONE:
+        return
+    cooled = faults[FAULT.cools_s, f] <= 0.0
+    faults[FAULT.cools_s, f] = max(faults[FAULT.cools_s, f] - s["dt_s"], 0.0)
+    if acknowledged and cooled:
+        faults[FAULT.latched_level, f], faults[FAULT.retries, f], s["retried"] = LEVEL_NONE, 0.0, 0
+    elif cooled and faults[FAULT.latched_level, f] < LEVEL_CRITICAL and rules[FAULTP.retries, f] > 0.0:
+        if s["time_s"] - progress[PROGRESS.retried_s, f] > RETRY_WINDOW_S:
+            faults[FAULT.retries, f] = 0.0
+        if faults[FAULT.retries, f] < rules[FAULTP.retries, f]:
+            if faults[FAULT.retries, f] == 0.0:
+                progress[PROGRESS.retried_s, f] = s["time_s"]
+            faults[FAULT.retries, f] += 1.0
+            faults[FAULT.latched_level, f], s["retried"] = LEVEL_NONE, 1
 
 
 @njit

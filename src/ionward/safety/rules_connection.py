@@ -89,7 +89,7 @@ def stuck(
         return -1.0
     if commanded:
         return follow(stuck_s, True, dt_s)
-    if stuck_s >= allowed_s - 1.5 * dt_s and (wanted or not told):
+    if stuck_s >= max(allowed_s - 1.5 * dt_s, 0.0) and (wanted or not told):
         return max(stuck_s, allowed_s) if told else max(stuck_s, allowed_s) + dt_s
     return -1.0
 

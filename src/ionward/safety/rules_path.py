@@ -36,6 +36,7 @@ def path_rules(parameters: Parameters, image: Image, verdicts: Array, contactors
     welded = 1.0 if s["state"] == STATE_FAULT and s["state_reason"] == HOLD_WELDED else 0.0
     give(verdicts, FAULT_ID.contactor_welded_in_probe, welded, welded, -1, True, True, True)
     chatter_rule(p, image, verdicts, contactors)
+    wear_rule(p, s, verdicts)
     insulation_rule(channels, verdicts, state, s["dt_s"])
     charging_rules(p, s, bus, total, verdicts, state)
 
@@ -68,6 +69,15 @@ def chatter_rule(p: Any, image: Image, verdicts: Array, contactors: Array) -> No
         if not contactors[CONTACT.changes, c] <= worst:
             worst, place = contactors[CONTACT.changes, c], channel
     give(verdicts, FAULT_ID.contactor_chattering, worst, worst, place, p["has_contactors"] > 0, True, True)
+
+
+@njit
+def wear_rule(p: Any, s: Any, verdicts: Array) -> None:
+    """What control has counted of the contactors' life. It is told, and lowers limits; it opens nothing."""
+    positive, negative = s["contactor_wear_positive"], s["contactor_wear_negative"]
+    worst = max(positive, negative)
+    place = CHANNEL.main_positive_closed if positive >= negative else CHANNEL.main_negative_closed
+    give(verdicts, FAULT_ID.contactor_worn, worst, worst, place, p["has_contactor_life"] > 0, True, True)
 
 
 @njit

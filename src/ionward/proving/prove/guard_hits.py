@@ -94,6 +94,16 @@ def _kept_state_flips(loop: GuardedLoop) -> None:
     loop.command["state_refused"] = int(isinstance(decode(words.tobytes()), Refusal))
 
 
+def _contactors_worn(loop: GuardedLoop) -> None:
+    """The count of the contactors' life, which control keeps from run to run, stands at its end."""
+    loop.bench.bms.image.scalars["contactor_wear_positive"] = CERTAIN
+
+
+def _without_life(system: System) -> str:
+    known = any(system.contactors.life_of(negative) for negative in (False, True))
+    return "" if known else "the contactors' electrical life is not given"
+
+
 def _resistor_forgotten(loop: GuardedLoop) -> None:
     """Control forgets the heat of its precharge resistor and the pause after a try; somebody connects again and again.
 
@@ -145,6 +155,8 @@ HITS: tuple[Break, ...] = (
           _drives("main_positive", 0.0), fault="output_not_confirmed"),
     Break("driver holds a coil", "the driver energises the precharge contactor although nobody asks for it",
           _drives("precharge", 1.0), fault="output_not_confirmed", why_not=without_precharge),
+    Break("contactors worn", "what was counted of the positive contactor's life stands at its end", _contactors_worn,
+          fault="contactor_worn", why_not=_without_life),
     Break("kept state flipped", "one bit of the state that was kept has flipped before it is read again",
           _kept_state_flips, fault="stored_state_corrupt", point="standby"),
     *(Break(f"bit flipped in {name}", f"one bit of the parameter table {name} flips", _flip_in_table(name),
