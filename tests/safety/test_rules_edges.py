@@ -104,7 +104,7 @@ def test_two_currents_are_compared_when_they_were_taken_together(apart_s: float,
     assert judged(k, "current_sensors_disagree", "usable") == compared
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.sampled_from([1.0, -1.0]), st.floats(0.0, 400.0), st.floats(0.0, 400.0))
 def test_ignoring_a_limit_is_judged_by_what_flows_beyond_it(sign: float, current_a: float, limit_a: float) -> None:
     k = Kernel()
