@@ -113,14 +113,15 @@ class Campaign:
 
     def _tests_for(self, mutant: Mutant) -> list[str]:
         """Tests that call what is changed: those that killed its neighbours, then those that are fast and talk of the
-        same things as the changed line. They end where they would take more CPU time than the budget.
+        same things as the changed line and the two beside it. They end where they would take more CPU time than the
+        budget.
         """
         called = (
             {f"{mutant.path}:{mutant.function}"} if mutant.function else set(users_of(mutant.path, mutant.constant))
         )
         killers = self._killers[mutant.path + mutant.function]
-        line = self.sources[mutant.path].splitlines()[mutant.line - 1]
-        words = words_of(f"{line} {mutant.function} {mutant.constant}")
+        lines = self.sources[mutant.path].splitlines()[max(mutant.line - 2, 0) : mutant.line + 1]
+        words = words_of(" ".join([*lines, mutant.function, mutant.constant]))
 
         def rank(test: str) -> tuple[int, float]:
             place = killers.index(test) if test in killers else len(killers)

@@ -104,7 +104,7 @@ def test_two_currents_are_compared_when_they_were_taken_together(apart_s: float,
     assert judged(k, "current_sensors_disagree", "usable") == compared
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.sampled_from([1.0, -1.0]), st.floats(0.0, 400.0), st.floats(0.0, 400.0))
 def test_ignoring_a_limit_is_judged_by_what_flows_beyond_it(sign: float, current_a: float, limit_a: float) -> None:
     k = Kernel()
@@ -375,3 +375,13 @@ def test_what_cools_is_what_has_to_run(by_pump: int, pump: float, fan: float, id
     for _ in range(11):
         k.tick()
     assert judged(k, "cooling_lost") == pytest.approx(0.1 if idle else 0.0)
+
+
+def test_a_contactor_that_drops_out_is_late_from_then_on() -> None:
+    k = Kernel()
+    k.close()
+    k.run(0.05)
+    k.channels["main_positive_closed"] = 0.0
+    for n in range(5):
+        k.tick()
+        assert judged(k, "contactor_stuck_open") == pytest.approx(0.01 * n)

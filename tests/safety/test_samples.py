@@ -381,3 +381,11 @@ def test_a_sample_is_good_up_to_the_greatest_age(now_s: float, quality: int) -> 
     item.sample(0.0, 3.0)
     item.tick(now_s)
     assert item.seen()[1] == quality
+
+
+def test_the_greatest_age_is_the_same_while_another_item_comes() -> None:
+    items = Items(2)
+    items.raw[:, 0] = 3.0, 0.0
+    items.tick(0.0)
+    items.sample(AGE_S, 3.0, item=1)
+    assert items.seen(0)[1] == GOOD
