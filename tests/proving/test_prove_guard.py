@@ -48,8 +48,11 @@ def test_what_cannot_be_done_to_a_pack_has_its_reason() -> None:
 def test_whatever_breaks_in_control_or_guard_opens_in_time(number: int) -> None:
     case = run_guard_case(SYSTEM, quick_parameters(), number)
     assert case.ok, case
-    assert not case.contactors_closed
     assert case.told_by
+    if case.fault == "contactor_worn":  # it is told, and opens nothing
+        assert case.contactors_closed
+        return
+    assert not case.contactors_closed
     assert case.opened_ms is not None
     assert case.opened_ms <= case.budget_ms
 
