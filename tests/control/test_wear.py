@@ -6,15 +6,13 @@ import numpy as np
 import pytest
 
 from helpers.bus import Bus
-from helpers.kernel import Kernel
 from helpers.packs import breaking
 from helpers.scenarios import scenario, small_system
 from ionward.control.wear import openings
 from ionward.errors import UserError
 from ionward.image.build import build_parameters, curves
-from ionward.image.inputs import CHANNEL
 from ionward.image.parameters import CURVE
-from ionward.image.signals import LEVEL_INFO, LEVEL_NONE, LEVEL_WARNING, OPEN_IN_ORDER, OPEN_NOW
+from ionward.image.signals import OPEN_IN_ORDER, OPEN_NOW
 from ionward.proving.simulation import Simulation
 
 LIFE = [[10.0, 100000.0], [100.0, 1000.0], [500.0, 10.0]]
@@ -64,17 +62,6 @@ def test_an_opening_without_current_takes_next_to_nothing() -> None:
     bus.command["connect"] = 0
     bus.until("standby")
     assert bus.scalars["contactor_wear_positive"] == pytest.approx(1e-5)
-
-
-@pytest.mark.verifies("SR-066")
-@pytest.mark.parametrize(("wear", "level"), [(0.79, LEVEL_NONE), (0.9, LEVEL_INFO), (1.2, LEVEL_WARNING)])
-def test_a_worn_contactor_is_told_by_name_and_opens_nothing(wear: float, level: int) -> None:
-    k = Kernel(settle=False)
-    k.s["contactor_wear_negative"] = wear
-    k.run(0.3)
-    assert k.level("contactor_worn") == level
-    assert k.fault("contactor_worn", "place") == CHANNEL.main_negative_closed
-    assert k.s["open_request"] == 0
 
 
 def test_a_pack_whose_contactors_life_is_unknown_counts_nothing_that_matters() -> None:

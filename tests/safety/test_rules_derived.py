@@ -485,6 +485,17 @@ def test_a_pause_of_control_blames_no_contactor() -> None:
         assert k.level("contactor_stuck_open") == LEVEL_NONE
 
 
+@pytest.mark.verifies("SR-066")
+@pytest.mark.parametrize(("wear", "level"), [(0.79, LEVEL_NONE), (0.9, LEVEL_INFO), (1.2, LEVEL_WARNING)])
+def test_a_worn_contactor_is_told_by_name_and_opens_nothing(wear: float, level: int) -> None:
+    k = Kernel(settle=False)
+    k.s["contactor_wear_negative"] = wear
+    k.run(0.3)
+    assert k.level("contactor_worn") == level
+    assert k.fault("contactor_worn", "place") == CHANNEL.main_negative_closed
+    assert k.s["open_request"] == 0
+
+
 @pytest.mark.verifies("SR-077")
 def test_insulation_that_falls_is_told_before_it_is_dangerous() -> None:
     k = Kernel()

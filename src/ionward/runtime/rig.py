@@ -78,8 +78,10 @@ class RigDevices:
         raw.temperatures[RAW.value] = CELL_C + 0.01 * self._random.getrandbits(1)
         channels = raw.channels[RAW.value]
         channels[CHANNEL.current_a] = channels[CHANNEL.current_redundant_a] = 0.01 * self._random.getrandbits(1)
-        # The bus stands at the pack's voltage: no precharge, so that a round is short.
+        # The bus stands at the pack's voltage: no precharge, so that a round is short. It moves, or it would not be
+        # believed.
         channels[CHANNEL.pack_voltage_v] = channels[CHANNEL.bus_voltage_v] = self._pack_v
+        channels[CHANNEL.bus_voltage_v] += 0.001 * self._random.random()
         channels[CHANNEL.insulation_ohm] = 5e6
         channels[CHANNEL.coolant_inlet_c : CHANNEL.ambient_c + 1] = CELL_C
         channels[CHANNEL.contactor_positive_c : CHANNEL.balancing_board_c + 1] = CELL_C
