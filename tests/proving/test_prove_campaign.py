@@ -14,6 +14,7 @@ from helpers.proving import quick_parameters, quick_system, silent
 from ionward.errors import UserError
 from ionward.image.build import build_parameters
 from ionward.image.faults import FAULT_ID
+from ionward.image.inputs import CHANNEL
 from ionward.image.parameters import LEVELP
 from ionward.image.signals import FAULT, LEVEL_CRITICAL, LEVEL_FAULT
 from ionward.proving.prove import campaign
@@ -24,7 +25,7 @@ from ionward.proving.prove.random_scenario import RandomFault, RandomScenario, W
 from ionward.proving.prove.stand import Bench
 from ionward.twin.build import Start
 from ionward.twin.faults import inject
-from ionward.twin.rows import CELLS, KON, OUT, SET, STATE
+from ionward.twin.rows import CELLS, FAULT_FROZEN, FAULT_GAIN, FAULT_OFFSET, KON, OUT, SENSE, SET, STATE
 
 SYSTEM = quick_system()
 
@@ -104,6 +105,16 @@ def test_closing_onto_a_bus_that_does_not_match_is_seen() -> None:
     matching.look(0.01)
     matching.plant.contactors[KON.closed, :2] = 1.0
     assert matching.look(0.01) == set()
+
+
+@pytest.mark.parametrize(("fault", "excused"), [(FAULT_OFFSET, True), (FAULT_GAIN, True), (FAULT_FROZEN, False)])
+def test_a_sensor_that_is_off_excuses_the_closing_and_one_that_stands_still_does_not(fault: int, excused: bool) -> None:
+    world = World()
+    world.plant.state[STATE.bus_voltage_v] = 0.5 * world.plant.state[STATE.emf_v]
+    world.plant.channel_sensors[SENSE.fault, CHANNEL.bus_voltage_v] = fault
+    world.look(0.01)
+    world.plant.contactors[KON.closed, :2] = 1.0
+    assert world.look(0.01) == (set() if excused else {"mismatched_closing"})
 
 
 def test_breaking_more_than_a_contact_can_is_seen() -> None:

@@ -13,15 +13,18 @@ import numpy.typing as npt
 
 from ionward._compile import njit
 from ionward.image.catalogue import Signal, rows
+from ionward.image.inputs import CHANNEL
 from ionward.image.layout import Image
 from ionward.image.signals import FAULT, LEVEL_CRITICAL, LEVEL_FAULT, LEVEL_NONE
 from ionward.proving.prove.quantities import path_closed
 from ionward.twin.plant import Plant
 from ionward.twin.rows import (
     CELLS,
+    FAULT_GAIN,
     FAULT_LOST,
     FAULT_NAN,
     FAULT_NONE,
+    FAULT_OFFSET,
     KON,
     MAIN_NEGATIVE,
     MAIN_POSITIVE,
@@ -134,6 +137,13 @@ def falsified(sensors: Array, k: int) -> bool:
 
 
 @njit
+def is_off(plant: Plant, channel: int) -> bool:
+    """The sensor follows the truth, at a constant distance or by a share too much."""
+    fault = plant.channel_sensors[SENSE.fault, channel]
+    return bool(fault in (FAULT_OFFSET, FAULT_GAIN))
+
+
+@njit
 def cannot_open(plant: Plant) -> bool:
     """Welded at both poles, and no pyrofuse: nothing that the BMS could do opens this path."""
     welded = plant.contactors[KON.welded]
@@ -179,8 +189,9 @@ def check_switching(dog: Watchdog, plant: Plant, time_s: float) -> None:
     """Closing onto a bus that does not match, and opening above what a contact can break in this direction.
 
     Excused: a positive contact that was welded before, on which the negative one has to be closed to find it out; a
-    contact that chatters, which falls off and closes by itself; and a path in which a fuse is open, so that nothing is
-    joined.
+    contact that chatters, which falls off and closes by itself; a path in which a fuse is open, so that nothing is
+    joined; and a sensor of bus or pack that is off by a constant or a share, which nothing can tell while they are
+    apart (one that stands still can be told, and is not excused).
     """
     b, past, state = dog.bounds, dog.past, plant.state
     closed, chatters = plant.contactors[KON.closed], plant.contactors[KON.chatters_s]
@@ -189,7 +200,8 @@ def check_switching(dog: Watchdog, plant: Plant, time_s: float) -> None:
     fuse_open = state[STATE.fuse_blown] > 0.0 or state[STATE.pyrofuse_fired] > 0.0
     if main and past[PAST.main_closed] == 0.0 and b[BOUND.has_contactors] > 0.0:
         matches = past[PAST.apart_v] <= b[BOUND.match_v] or abs(past[PAST.bus_v]) < b[BOUND.dead_v]
-        if not (matches or by_itself or fuse_open) and past[PAST.positive_welded] == 0.0:
+        off = is_off(plant, CHANNEL.bus_voltage_v) or is_off(plant, CHANNEL.pack_voltage_v)
+        if not (matches or by_itself or fuse_open or off) and past[PAST.positive_welded] == 0.0:
             note(dog, INVARIANT.mismatched_closing, time_s, MAIN_POSITIVE, past[PAST.apart_v])
     past[PAST.main_closed] = 1.0 if main else 0.0
     past[PAST.positive_welded] = plant.contactors[KON.welded, MAIN_POSITIVE]
