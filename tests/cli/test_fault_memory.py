@@ -34,10 +34,13 @@ def command(*arguments: object) -> Result:
 
 def test_the_memory_is_listed_with_status_counts_and_code(state: Path) -> None:
     lines = command("--memory", state).output.splitlines()
-    [row] = [line for line in lines if line.startswith("hvil_open")]
-    assert "fault, latched, confirmed" in row
-    assert "0 of 40" in row
-    assert row.split()[-1] == "1A3000-2F"
+    [at] = [k for k, line in enumerate(lines) if line.startswith("hvil_open")]
+    entry = lines[at:-1]
+    assert max(map(len, lines)) <= 80
+    assert entry[1].startswith("1A3000-2F")
+    status = [word for line in entry[1:] for word in ("fault,", "latched,", "confirmed") if word in line]
+    assert status == ["fault,", "latched,", "confirmed"]
+    assert "0 of 40 cycles without" in entry[2]
     assert lines[-1].startswith("operation cycle 1, since 2")
 
 

@@ -69,13 +69,15 @@ def status_words(entry: Item) -> str:
 
 def _table(view: Item) -> Table:
     table = Table(box=None, pad_edge=False)
-    for name in ("fault", "where", "status", "worst", "count", "first", "last", "cycles without", "DTC"):
-        table.add_column(name, header_style="dim", no_wrap=name != "status")
-    for entry in view["entries"]:
+    for name, widest in (("fault, DTC-status", None), ("where", 16), ("at worst, status", 16), ("count", None),
+                         ("first, last, ageing", None)):  # fmt: skip
+        table.add_column(name, header_style="dim", max_width=widest, no_wrap=widest is None)
+    for entry in view["entries"]:  # three lines each, so that all of it stands in 80 columns
+        ageing = f"{entry['cycles_without']} of {view['ageing_cycles']} cycles without"
         table.add_row(
-            entry["fault"], entry["where"] or "pack", status_words(entry), entry["worst"], str(entry["count"]),
-            _clock(entry["first"]), _clock(entry["last"]), f"{entry['cycles_without']} of {view['ageing_cycles']}",
-            f"{entry['dtc']}-{entry['status']:02X}",
+            f"{entry['fault']}\n{entry['dtc']}-{entry['status']:02X}", entry["where"] or "pack",
+            f"{entry['worst']}\n{status_words(entry)}", str(entry["count"]),
+            f"{_clock(entry['first'])}\n{_clock(entry['last'])}\n{ageing}",
         )  # fmt: skip
     return table
 

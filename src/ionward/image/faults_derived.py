@@ -121,7 +121,7 @@ _PATH = (
         id="contactor_worn", name="Contactor worn", unit="", scope="channel", direction="above",
         meaning="By the currents that it has broken, a main contactor has used up this share of the electrical life in "
         "its data sheet: it may weld, or fail to break what it should.",
-        action="Have the contactor named here replaced; the counter is set back by removing the kept state.",
+        action="Have the contactor named here replaced; its count is kept until the kept state is removed.",
         dtc=0x1A7700, requirement="SR-066", ftti_s=10, only_when=("has_contactor_life",), latching=False,
         info=Level(0.8, 0.75, 2, 0.0), warning=Level(1.0, 0.95, 2, 0.0),
     ),
