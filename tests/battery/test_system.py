@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -141,9 +142,13 @@ def test_every_key_of_the_reference_is_accepted_and_an_invented_one_is_not(tmp_p
         table, _, name = key.path.rpartition(".")
         path = tmp_path / "pack.toml"
         base = example("bench-cell").read_text(encoding="utf-8").split("[sensors.cell_voltage]")[0]
-        if table == "topology":
+        shown = key.path
+        if table == "masks[]":
+            path.write_text(f"{base}\n[[masks]]\n{name}x = 1\n", encoding="utf-8")
+            shown = re.escape(f"masks[0].{name}")
+        elif table == "topology":
             path.write_text(f"{base}\n{name}x = 1\n", encoding="utf-8")
         else:
             path.write_text(f"{base}\n[{table}]\n{name}x = 1\n", encoding="utf-8")
-        with pytest.raises(UserError, match=f"{key.path}x: unknown key; did you mean {name}"):
+        with pytest.raises(UserError, match=f"{shown}x: unknown key; did you mean {name}"):
             load_system(path)

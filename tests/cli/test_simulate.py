@@ -14,7 +14,8 @@ from ionward.errors import UserError
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 EV = str(EXAMPLES / "ev-96s.toml")
-KEYS = {"ticks", "simulated_s", "wall_s", "final_state", "contactors_closed", "events", "digest", "expectations_failed"}
+KEYS = {"ticks", "simulated_s", "wall_s", "final_state", "contactors_closed", "events", "digest", "expectations_failed",
+        "masks"}  # fmt: skip
 
 
 def ionward(*arguments: str) -> Result:

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from helpers.livefeed import Livefeed
+from helpers.masks import day, masked
+from helpers.scenarios import small_system
 from ionward.dashboard import actions
+from ionward.dashboard.facts import facts_of
 from ionward.dashboard.overview import banners, contactor_word, frame, overview
+from ionward.dashboard.words import unmarked
 from ionward.image import exchange as ex
+from ionward.image.faults import FAULTS
+from ionward.runtime.live import Live
 
 Watch = Callable[..., Any]
 
@@ -195,3 +202,32 @@ def test_banners_are_the_same_as_on_the_overview(watch: Watch) -> None:
     watched.feed.guard_reason = ex.GUARD_CURRENT
     watched.after(0.5)
     assert banners(watched.state) == overview(watched.state, watched.facts)["banners"]
+
+
+@pytest.mark.verifies("SR-232")
+def test_a_mask_is_a_banner_on_every_page_with_whose_it_is_why_and_until_when(tmp_path: Path) -> None:
+    feed = Livefeed(masked(small_system(), "pack_voltage_lost", day(20)), tmp_path / "masked")
+    try:
+        live = Live(feed.folder, clock=feed.clock)
+        feed.run(1.0)
+        live.refresh()
+        (banner,) = [b for b in banners(live.state()) if b["key"] == "mask-pack_voltage_lost"]
+        assert (banner["level"], banner["title"]) == ("mask", "Masked: Pack voltage lost")
+        assert banner["text"] == (
+            f"Told only, nothing reacts to it until {day(20)}. Ada Long: spare part is on its way"
+        )
+        feed.twin.inject("sensor_lost", "pack_voltage")
+        feed.run(2.0)
+        live.refresh()
+        page = overview(live.state(), facts_of(live.plan))
+        (banner,) = [b for b in page["banners"] if b["key"] == "mask-pack_voltage_lost"]
+        assert banner["text"].startswith("It stands now, and would be: warning. ")
+        assert page["faults"][0]["detail"].endswith("masked: nothing reacts to it")
+    finally:
+        feed.stop()
+
+
+def test_names_of_commands_are_quoted_and_not_in_backticks() -> None:
+    assert unmarked("Then `release` it (`ionward doctor`).") == "Then “release” it (“ionward doctor”)."
+    assert any("`" in fault.action + fault.meaning for fault in FAULTS)
+    assert not any("`" in unmarked(fault.action) + unmarked(fault.meaning) for fault in FAULTS)

@@ -22,9 +22,10 @@ from ionward.control.bms import Bms
 from ionward.hardware.ports import Outputs
 from ionward.image import exchange as ex
 from ionward.image.blocks import Block, words_of
-from ionward.image.build import load_pack, system_size
+from ionward.image.build import build_parameters, load_pack, system_size
 from ionward.image.faults import FAULTS
 from ionward.image.inputs import CHANNEL, RAW, new_command
+from ionward.image.masks import Moment, with_masks
 from ionward.image.signals import CELL, FAULT, LEVEL_FAULT, STATE_CONNECTED
 from ionward.proving.load_profile import build_profile
 from ionward.proving.scenario import built_in_scenario
@@ -78,7 +79,8 @@ class Livefeed:
         load = build_profile(scenario, system)
         self.twin = Twin(system, scenario.start, seed, scenario.environment.ambient_c, load.points if profile else None)
         self.twin.plant.settings[SET.load_is_power] = load.is_power
-        self.bms = Bms.of(system)
+        began = Moment(self.plan.started_wall_s, self.time_s)
+        self.bms = Bms(with_masks(build_parameters(system), system.masks, began), self.size)
         self.raw = self.bms.new_raw()
         self.command = new_command()
         self.driven = np.zeros(1, ex.DRIVEN_RECORD)

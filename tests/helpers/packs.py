@@ -196,6 +196,7 @@ def small_parameters(
             fault.service,
             0.0,
             0.0,
+            -np.inf,
         )
     return Parameters(
         scalars=p,

@@ -25,6 +25,8 @@ def test_parameters_of_all_examples_have_numbers_wherever_the_tick_reads_them(na
         assert np.isfinite(parameters.scalars[field][0]), field
     for block_name, block in zip(parameters._fields[1:], parameters[1:], strict=True):
         assert block.dtype == np.float64
+        if block_name == "faults":  # where there is no mask its end is -inf
+            block = np.delete(block, FAULTP.mask_until_s, axis=0)
         if block_name != "levels":
             assert np.isfinite(block).all(), block_name
     used = ~np.isnan(parameters.levels[:, LEVELP.set])

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.livefeed import Livefeed
+from helpers.masks import masked
 from helpers.scenarios import small_system
 from ionward.errors import UserError
+from ionward.gateway.prometheus import exposition
 from ionward.image import exchange as ex
 from ionward.image.blocks import Block, words_of
 from ionward.image.inputs import CHANNEL, RAW
@@ -30,7 +33,7 @@ from ionward.runtime.live_commands import (
 )
 from ionward.runtime.live_processes import BIN_ENDS_US, ProcessTable, quantiles_us
 from ionward.runtime.live_snapshot import contact_positions
-from ionward.runtime.live_state import limit_reason
+from ionward.runtime.live_state import iso_time, limit_reason
 
 VIEWS = ("state", "cells", "processes", "recorder", "guard", "events", "fault_history", "measurements")
 
@@ -543,3 +546,34 @@ def test_a_place_comes_back_as_it_was_sent(place: int | str | None) -> None:
 def test_a_command_message_names_its_command() -> None:
     sent = command_message(2.0, "derate_discharge", 0.25).view(ex.COMMAND_MESSAGE_RECORD)
     assert (sent["time_s"][0], ex.COMMANDS[sent["command"][0]], sent["value"][0]) == (2.0, "derate_discharge", 0.25)
+
+
+@pytest.mark.verifies("SR-232")
+def test_a_mask_is_told_until_it_ends_and_its_end_is_an_event(tmp_path: Path) -> None:
+    system = masked(small_system(), "pack_voltage_lost", iso_time(time.time() + 6.0) or "")
+    feed = Livefeed(system, tmp_path / "masked")
+    try:
+        live = Live(feed.folder, clock=feed.clock)
+        feed.run(1.0)
+        live.refresh()
+        feed.twin.inject("sensor_lost", "pack_voltage")
+        look(feed, live, 2.0)
+        state = live.state()
+        (mask,) = state["masks"]
+        assert (mask["fault"], mask["owner"], mask["level"], mask["masked_level"]) == (
+            "pack_voltage_lost", "Ada Long", "info", "warning",
+        )  # fmt: skip
+        (fault,) = state["faults"]
+        assert (fault["level"], fault["masked"]) == ("info", True)
+        assert fault["text"].endswith("; masked, it would be warning")
+        text = exposition(state, live.processes(), live.recorder())
+        assert "ionward_masked_faults 1\n" in text
+        assert 'ionward_mask{fault="pack_voltage_lost",owner="Ada Long",' in text
+        look(feed, live, 4.0)
+        state = live.state()
+        assert (state["masks"], state["masked_faults"]) == ([], 0)
+        assert state["faults"][0]["level"] == "warning"
+        (ended,) = live.events(kind="mask")
+        assert ended["text"] == "Pack voltage lost: its mask has ended; from now on it is reacted to"
+    finally:
+        feed.stop()

@@ -50,17 +50,25 @@ def key_path(place: Iterable[int | str]) -> str:
     return "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in place).lstrip(".")
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`did you mean …?` for a near miss, else the list of what is known."""
+def did_you_mean(word: str, known: Iterable[str], listed_by: str = "") -> str:
+    """`did you mean …?` for a near miss, else the list of what is known.
+
+    Where that would be too long to read, `listed_by` says what lists it, and the nearest few are named.
+    """
     names = [str(k) for k in known]
     near = difflib.get_close_matches(word, names, 1, 0.6)
-    return f"did you mean {near[0]}?" if near else f"allowed: {', '.join(names)}"
+    if near:
+        return f"did you mean {near[0]}?"
+    if not listed_by:
+        return f"allowed: {', '.join(names)}"
+    few = difflib.get_close_matches(word, names, 3, 0.4) or [name for name in names if word and word in name][:3]
+    return (f"the nearest: {', '.join(few)}; " if few else "") + f"{listed_by} lists all"
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType, dict, typing.Annotated):
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType, dict, list, typing.Annotated):
         for part in typing.get_args(annotation):
             if found := _model_in(part):
                 return found
@@ -117,6 +125,8 @@ def _reason(error: Any) -> tuple[str, str]:
             )
         case "string_too_short":
             return "is empty", "allowed: text that is not empty"
+        case "string_too_long":
+            return "is too long", f"allowed: {context['max_length']} characters or less"
     return str(error["msg"]), "see the configuration reference"
 
 

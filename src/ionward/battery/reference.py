@@ -59,7 +59,7 @@ def keys(model: type[BaseModel] = System, prefix: str = "") -> Iterator[Key]:
             continue
         inner = _part(field.annotation)
         if inner is not None:
-            inner_path = f"{path}.<fault>." if path == "faults" else f"{path}."
+            inner_path = {"faults": "faults.<fault>.", "masks": "masks[]."}.get(path, f"{path}.")
             yield from keys(inner, inner_path)
         else:
             kind, allowed = _kind(field)
@@ -75,6 +75,8 @@ def _part(annotation: Any) -> type[SystemPart] | None:
         return annotation
     if typing.get_origin(annotation) is dict:
         return _part(typing.get_args(annotation)[1])
+    if typing.get_origin(annotation) is list:
+        return _part(typing.get_args(annotation)[0])
     return None
 
 
@@ -121,7 +123,8 @@ def configuration_reference() -> str:
         table = key.path.rpartition(".")[0]
         if table != heading:
             heading = table
-            text += f"\n## `[{table}]`\n\n| key | type | unit | default | allowed | meaning |\n"
+            shown = f"[[{table[:-2]}]]" if table.endswith("[]") else f"[{table}]"
+            text += f"\n## `{shown}`\n\n| key | type | unit | default | allowed | meaning |\n"
             text += "| --- | --- | --- | --- | --- | --- |\n"
         defaults = {name: default_text(key, profile) for name, profile in profiles.items()}
         name = key.path.rpartition(".")[2]

@@ -22,6 +22,7 @@ from ionward.battery.derived import is_derived, with_derived
 from ionward.battery.files import read_toml
 from ionward.battery.library import load_cell, names
 from ionward.battery.limits import Derating, FaultChange, Limits
+from ionward.battery.masks import Mask
 from ionward.battery.part import Count, Fraction, Positive, SystemPart
 from ionward.battery.problems import MISSING, Problem, did_you_mean, problems_of
 from ionward.battery.sensors import SENSOR_NAMES, Sensors
@@ -65,6 +66,7 @@ class System(SystemPart):
     limits: Limits
     derating: Derating
     faults: Annotated[dict[str, FaultChange], Field(default_factory=dict)]
+    masks: Annotated[list[Mask], Field(default_factory=list)]
     contactors: Contactors
     precharge: Precharge
     fuse: Fuse

@@ -44,6 +44,7 @@ def show(summary: dict[str, Any], console: Console) -> None:
     for table in (_pack(summary), _connection(summary), _sensors(summary), _faults(summary)):
         console.print()
         console.print(table)
+    _masks(summary, console)
     _doubts(summary, console)
 
 
@@ -192,6 +193,17 @@ def _level(level: dict[str, Any], sign: str, unit: str) -> str:
     if not unit and level["set"] == 0.5:
         return f"after {within}"
     return f"{sign} {level['set']:g}{' ' + unit if unit else ''}, {within}"
+
+
+def _masks(summary: dict[str, Any], console: Console) -> None:
+    """Faults that are told only: whose word that is, why, and until when."""
+    for mask in summary["masks"]:
+        if mask["in_force"]:
+            words = f"by {mask['owner']}, until {mask['until']}: {mask['reason']}"
+            console.print()
+            console.print(
+                Text(f"MASKED: {mask['fault']} is told only and nothing reacts to it, {words}", "bold magenta")
+            )
 
 
 def _doubts(summary: dict[str, Any], console: Console) -> None:

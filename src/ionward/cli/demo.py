@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -28,7 +29,7 @@ def demo(
         f"[bold]{described.system.name}[/]: {topology.series} cells in series, {topology.cells_in_parallel} in "
         f"parallel, {topology.capacity_ah:.0f} Ah; a tick each {1000 * described.cycle.period_s:g} ms"
     )
-    simulation = Simulation(described, scenario)
+    simulation = Simulation(described, scenario, wall_s=time.time())
     with progress_display(console, scenario.scenario.name, quiet=False) as progress:
         result = simulation.run(progress)
     with console.status("drawing plots"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_format
+import time
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,13 +13,22 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ionward.battery.problems import did_you_mean
+from ionward.battery.masks import Mask
 from ionward.battery.system import System
 from ionward.cli.fault_memory import tell_memory
 from ionward.errors import UserError
 from ionward.image.build import load_pack
-from ionward.image.fault_levels import ABSENT, LEVEL_NAMES, decision_time_s, ftti_s, resolved_levels, sample_period_s
+from ionward.image.fault_levels import (
+    ABSENT,
+    LEVEL_NAMES,
+    decision_time_s,
+    ftti_s,
+    resolved_levels,
+    sample_period_s,
+    unknown_fault,
+)
 from ionward.image.faults import BY_ID, FAULTS, Fault, Level
+from ionward.image.masks import LONGEST_DAYS, holds
 from ionward.image.summary import applies
 from ionward.safety_case.case import Goal, Technical, load_case
 
@@ -45,7 +55,7 @@ def faults(
     --memory it tells the fault memory of a state folder instead, whether a BMS runs there or not.
     """
     if fault and fault not in BY_ID:
-        raise UserError(f"unknown fault '{fault}'; {did_you_mean(fault, BY_ID)}")
+        raise UserError(f"unknown fault '{fault}'; {unknown_fault(fault)}")
     if memory is not None:
         if system is not None:
             raise UserError("--memory tells what has failed, --system what would count: give one of them")
@@ -87,6 +97,7 @@ def as_dict(fault: Fault, pack: System | None) -> dict[str, Any]:
     requirement, goals = _safety(fault)
     reaction = dict(reaction_of(fault, pack))
     period_s = sample_period_s(fault, pack) if pack else None
+    mask = _mask(fault, pack)
     return {
         "name": fault.name,
         "group": group_of(fault),
@@ -99,6 +110,8 @@ def as_dict(fault: Fault, pack: System | None) -> dict[str, Any]:
         "latching": fault.latching,
         "service": fault.service,
         "retry": fault.retry,
+        "maskable": fault.maskable,
+        "mask": mask.model_dump() | {"in_force": holds(mask, time.time())} if mask else None,
         "cool_down_s": pack.faults.get(fault.id, ABSENT).cool_down_s if pack else None,
         "retries": pack.faults.get(fault.id, ABSENT).retries if pack else None,
         "ftti_s": ftti_s(fault, pack) if pack else fault.ftti_s,
@@ -132,8 +145,12 @@ def catalogue(pack: System | None) -> Table:
             levels = [name for name, _ in reaction_of(fault, pack)]
             judged = pack is None or applies(fault, pack)
             budget_s = ftti_s(fault, pack) if pack else fault.ftti_s
+            mask = _mask(fault, pack)
+            told = most[levels[-1]] if judged else "not judged in this pack"
+            if mask is not None and holds(mask, time.time()):
+                told = f"[bold magenta]MASKED[/] until {mask.until}"
             table.add_row(
-                fault.id, fault.name, " ".join(levels), most[levels[-1]] if judged else "not judged in this pack",
+                fault.id, fault.name, " ".join(levels), told,
                 fault.requirement, f"{budget_s:g} s", f"{fault.dtc:06X}",
             )  # fmt: skip
     return table
@@ -148,6 +165,10 @@ def explain(fault: Fault, pack: System | None, console: Console) -> None:
     console.print(Text(fault.meaning))
     console.print(Text(f"What to do: {fault.action}"))
     console.print(Text(f"It {_afterwards(fault, pack)}."))
+    mask = _mask(fault, pack)
+    if mask is not None:
+        console.print(Text(*_mask_told(mask)))
+    console.print(Text(_maskable(fault, pack), "dim"))
     if pack and not applies(fault, pack):
         console.print(Text("This pack does not have what it is judged by: it is never raised here.", "bold"))
     words = dict(reaction_of(fault, pack))
@@ -179,6 +200,30 @@ def _afterwards(fault: Fault, pack: System | None) -> str:
     elif fault.retry:
         waits += "; a pack file may let it be retried (`retries`, `cool_down_s`)"
     return waits
+
+
+def _mask(fault: Fault, pack: System | None) -> Mask | None:
+    """The mask that a pack file has for a fault."""
+    return next((mask for mask in pack.masks if mask.fault == fault.id), None) if pack else None
+
+
+def _mask_told(mask: Mask) -> tuple[str, str]:
+    """A mask in words, and their style."""
+    if holds(mask, time.time()):
+        return f"MASKED in this pack: told only, nothing reacts to it, {mask.words}", "bold magenta"
+    return f"Its mask has ended and has no effect ({mask.words}).", ""
+
+
+def _maskable(fault: Fault, pack: System | None) -> str:
+    """Whether a pack file may mask a fault."""
+    if not fault.maskable:
+        return "It can never be masked."
+    critical = pack is not None and resolved_levels(fault, pack)[3] is not None
+    return (
+        "It becomes critical in this pack, so that it cannot be masked."
+        if critical
+        else (f"A pack file may mask it for {LONGEST_DAYS} days at most ([[masks]]).")
+    )
 
 
 def _safety(fault: Fault) -> tuple[Technical | None, list[Goal]]:

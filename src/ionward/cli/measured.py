@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,7 @@ def simulate_from(
             state = f"{where.done_s:.0f} of {where.whole_s:.0f} s, {where.events} events"
             bar.update(task, completed=where.done_s / where.whole_s, state=state)
 
-        result = run_measured(described, read, duration, record, show)
+        result = run_measured(described, read, duration, record, show, time.time())
     values = result.as_json()
     if out is not None and record is not None:
         _write(out, record, values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -41,6 +42,7 @@ def prove(
     """
     from ionward.cli.prove_view import print_proof, print_replay, progress_display
     from ionward.image.build import load_pack
+    from ionward.image.masks import Moment, with_masks
     from ionward.proving.prove.proof import Wanted, check_selection
     from ionward.proving.prove.proof import prove as prove_pack
 
@@ -50,6 +52,7 @@ def prove(
     if html is not None and not html.parent.is_dir():
         raise UserError(f"--html {html}: the folder {html.parent} does not exist; make it first")
     described, parameters = load_pack(system)
+    parameters = with_masks(parameters, described.masks, Moment(time.time()))
     console = Console(stderr=as_json, highlight=False)
     if replay is not None:
         if print_replay(console, described, parameters, replay):

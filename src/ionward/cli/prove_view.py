@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from ionward.battery.system import System
 from ionward.image.faults import BY_ID
+from ionward.image.masks import name_of
 from ionward.proving.prove.campaign import Campaign, replay
 from ionward.proving.prove.cases import Case, alike
 from ionward.proving.prove.guard_cases import GuardCase
@@ -89,6 +91,15 @@ def _is_selected(proof: Proof) -> bool:
 
 
 def _verdict(proof: Proof) -> list[str]:
+    return [*_masked(proof), *_outcome(proof)]
+
+
+def _masked(proof: Proof) -> list[str]:
+    return [f"[red]✗[/] [bold magenta]masked[/]: {name_of(mask)} is not proven, {escape(mask.words)}"
+            for mask in proof.masks]  # fmt: skip
+
+
+def _outcome(proof: Proof) -> list[str]:
     if not proof.cases and not proof.guard_cases:
         return ["[red]Nothing was proven: no fault could be injected in this pack."]
     bad = len(proof.failed)

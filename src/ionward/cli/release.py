@@ -13,9 +13,9 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from ionward.battery.problems import did_you_mean
 from ionward.cli.service import host_and_port
 from ionward.errors import UserError
+from ionward.image.fault_levels import unknown_fault
 from ionward.image.faults import BY_ID
 from ionward.runtime.service_locks import LOCKS, checks_of
 
@@ -40,7 +40,7 @@ def release(
     until somebody connects it. Exit code 1: nothing was released; 2: wrong use, or no BMS there.
     """
     if fault and fault not in BY_ID:
-        raise UserError(f"unknown fault '{fault}'; {did_you_mean(fault, BY_ID)}")
+        raise UserError(f"unknown fault '{fault}'; {unknown_fault(fault)}")
     if fault and fault not in LOCKS:
         raise UserError(f"{fault}: is no lock, acknowledge it instead; locks are: {', '.join(LOCKS)}")
     host, port = host_and_port(http)

@@ -197,6 +197,7 @@ class Session:
         Raises:
             UserError: the pack or its scenario is wrong, or a process cannot start.
         """
+        from ionward.image.masks import Moment, masked_words, with_masks
         from ionward.runtime.live_folder import write_live_folder
         from ionward.runtime.state_store import check_copies
         from ionward.runtime.survival_record import pack_fingerprint
@@ -209,25 +210,26 @@ class Session:
         refused = check_copies(self._state_dir, pack_fingerprint(plan.system, plan.size), time.time())
         self._simulated = plan.simulated
         supervisor.start([plan.driver_role])
+        began = Moment(time.time(), time.monotonic())
         roles = (plan.driver_role, "control", "guard", "recorder", *(("services",) if self._dashboard else ()))
         plan = replace(
             plan,
             state_dir=str(self._state_dir),
-            started_wall_s=time.time(),
-            started_monotonic_s=time.monotonic(),
+            started_wall_s=began.wall_s,
+            started_monotonic_s=began.image_s,
             http_host=self._host,
             http_port=self._port,
             http_names=self._names,
             dashboard=self._dashboard,
             roles=roles,
-            notes=(*prepared.notes, *refused),
+            notes=(*masked_words(prepared.masks, began), *prepared.notes, *refused),
         )
         if prepared.plant is not None:
             from ionward.runtime.battery_file import save_plant
             from ionward.runtime.plan import PLANT_FILE
 
             save_plant(self._folder / PLANT_FILE, prepared.plant, prepared.fingerprint)
-        write_live_folder(self._folder, plan, prepared.parameters)
+        write_live_folder(self._folder, plan, with_masks(prepared.parameters, prepared.masks, began))
         self._running = True
         self._tell_plan(plan, prepared)
         self._await_first_tick()
@@ -240,7 +242,7 @@ class Session:
             f"{'a simulated battery' if plan.simulated else plan.source}"
         )
         for note in plan.notes:
-            out(f"  {note}", style="dim", markup=False)
+            out(f"  {note}", style="bold magenta" if note.startswith("MASKED") else "dim", markup=False)
 
     def _await_first_tick(self) -> None:
         from ionward.image.blocks import Block
@@ -406,6 +408,8 @@ def status_line(state: dict[str, Any]) -> str:
     limits = state.get("limits") or {}
     if limits.get("charge_a") is not None:
         parts.append(f"limits +{limits['charge_a']:.0f}/-{limits['discharge_a']:.0f} A")
+    if state.get("masks"):
+        parts.append(f"MASKED: {', '.join(mask['fault'] for mask in state['masks'])}")
     faults = state.get("faults") or []
     parts.append(
         f"{len(faults)} fault{'s' if len(faults) != 1 else ''}: {faults[0]['text']}" if faults else "no faults"

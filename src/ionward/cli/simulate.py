@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -61,12 +62,12 @@ def simulate(
     chosen = load_scenario(scenario) if scenario else built_in_scenario(described.system.profile)
     if duration is not None:
         chosen = chosen.shortened(duration)
-    simulation = Simulation(described, chosen, seed, keep_traces=out is not None)
+    simulation = Simulation(described, chosen, seed, keep_traces=out is not None, wall_s=time.time())
     recorder = None
     if record is not None:
         from ionward.proving.recording import RunRecorder
 
-        recorder = RunRecorder(record, described, chosen.file or chosen.scenario.name, seed)
+        recorder = RunRecorder(record, described, chosen.file or chosen.scenario.name, seed, simulation.began)
     console = Console(stderr=as_json)
     with progress_display(console, chosen.scenario.name, quiet=as_json) as progress:
         result = simulation.run(progress, recorder)
@@ -74,6 +75,8 @@ def simulate(
         write_report(out, described, result)
     if as_json:
         print(json.dumps(result.as_json()))
+        for words in result.masks:
+            print(words, file=sys.stderr)
         for verdict in result.failed:
             print(f"not met: {verdict.text}: {verdict.found}", file=sys.stderr)
     else:

@@ -73,6 +73,7 @@ def progress_display(console: Console, title: str, quiet: bool) -> Iterator[Call
 
 def print_result(console: Console, system: System, result: Result, out: Path | None, record: Path | None) -> None:
     """Summary, events and expectations of a run."""
+    tell_masks(console, result.masks)
     console.print(_summary(system, result))
     if result.events:
         console.print(_events(result))
@@ -86,6 +87,12 @@ def print_result(console: Console, system: System, result: Result, out: Path | N
         console.print(f"Plots, summary and traces: [bold]{out}")
     if record is not None:
         console.print(f"Recording: [bold]{record}")
+
+
+def tell_masks(console: Console, masks: list[str]) -> None:
+    """A line for each mask, not to be missed."""
+    for words in masks:
+        console.print(words, style="bold magenta", markup=False)
 
 
 def _summary(system: System, result: Result) -> Table:

@@ -7,13 +7,13 @@ from typing import Any
 from ionward.dashboard import figures, remembered
 from ionward.dashboard.figures import known
 from ionward.dashboard.remembered import level_of
-from ionward.dashboard.words import sentence
+from ionward.dashboard.words import sentence, unmarked
 
 Item = dict[str, Any]
 
 KIND_NAMES = {
     "fault": "Fault", "state": "State", "contactor": "Contactor", "enable": "Enable", "guard": "Guard",
-    "trip": "Trip", "process": "Process", "command": "Command",
+    "trip": "Trip", "mask": "Mask", "process": "Process", "command": "Command",
 }  # fmt: skip
 SHOWN = 200
 # What stands around an event: name, digits; the unit comes with the values.
@@ -80,7 +80,7 @@ def around(values: Item | None) -> Item | None:
     event = values["event"]
     return {
         "text": sentence(event["text"]),
-        "action": event["action"],
+        "action": unmarked(event["action"]),
         "time_s": values["time_s"],
         "rows": rows,
     }

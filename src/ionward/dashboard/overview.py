@@ -7,7 +7,7 @@ from typing import Any
 from ionward.dashboard import figures
 from ionward.dashboard.facts import Facts
 from ionward.dashboard.figures import UNKNOWN, known
-from ionward.dashboard.words import plain, sentence
+from ionward.dashboard.words import plain, sentence, unmarked
 
 State = dict[str, Any]
 Item = dict[str, Any]
@@ -87,7 +87,17 @@ def banners(state: State) -> list[Item]:
     latched = [fault for fault in waiting if not fault["service"]]
     if latched and not tripped:
         out.append(_latched(latched))
-    return out
+    return out + [_masked(mask) for mask in state["masks"]]
+
+
+def _masked(mask: Item) -> Item:
+    """A fault that somebody has taken the protection from, for as long as that lasts."""
+    now = ""
+    if mask["level"] != "none":
+        held = mask["masked_level"]
+        now = f"It stands now{f', and would be: {LEVEL_NAMES[held].lower()}' if held != 'info' else ''}. "
+    text = f"{now}Told only, nothing reacts to it until {mask['until']}. {mask['owner']}: {mask['reason']}"
+    return _banner(f"mask-{mask['fault']}", "mask", f"Masked: {mask['name']}", text)
 
 
 def _locked(fault: Item) -> Item:
@@ -264,6 +274,8 @@ def fault_item(fault: Item) -> Item:
     locked = fault["service"] and fault["latched"]
     if fault["active"]:
         status = "" if not fault["latched"] else "locked" if locked else "latched"
+        if fault["masked"]:
+            status = "masked: nothing reacts to it" + (f", {status}" if status else "")
     else:
         cools = f"cools down for another {figures.span(fault['cools_s'])}" if fault["cools_s"] else ""
         status = "over, " + ("locked" if locked else cools or "waits to be acknowledged")
@@ -273,8 +285,8 @@ def fault_item(fault: Item) -> Item:
         "level_name": LEVEL_NAMES.get(fault["level"], fault["level"]),
         "name": fault["name"],
         "detail": " · ".join([*said, *([status] if status else [])]),
-        "meaning": fault["meaning"],
-        "action": fault["action"],
+        "meaning": unmarked(fault["meaning"]),
+        "action": unmarked(fault["action"]),
         "since": "" if fault["since_s"] is None else f"for {figures.span(fault['since_s'])}",
         "locked": bool(locked),
     }

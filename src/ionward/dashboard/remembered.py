@@ -7,7 +7,7 @@ from typing import Any
 from ionward.dashboard import figures
 from ionward.dashboard.figures import known
 from ionward.dashboard.overview import LEVEL_NAMES
-from ionward.dashboard.words import sentence
+from ionward.dashboard.words import sentence, unmarked
 
 Item = dict[str, Any]
 
@@ -67,7 +67,7 @@ def _row(entry: Item, ageing_cycles: int) -> Item:
         "first": figures.clock(entry["first"]),
         "last": figures.clock(entry["last"]),
         "ageing": _ageing(entry, ageing_cycles),
-        "action": entry["action"],
+        "action": unmarked(entry["action"]),
         "frames": len(entry["frames"]),
     }
 
@@ -89,7 +89,7 @@ def _of_this_run(row: Item) -> Item:
         "first": figures.clock(row["first"]),
         "last": figures.clock(row["last"]),
         "ageing": "",
-        "action": row["action"],
+        "action": unmarked(row["action"]),
         "frames": 0,
     }
 
@@ -123,8 +123,8 @@ def about(memory: Item) -> list[str]:
 def frames(entry: Item) -> Item:
     """One fault of the memory with its freeze frames, ready to be drawn."""
     return {
-        "meaning": entry["meaning"],
-        "action": entry["action"],
+        "meaning": unmarked(entry["meaning"]),
+        "action": unmarked(entry["action"]),
         "frames": [_frame(which, frame) for which, frame in entry["frames"].items()],
     }
 

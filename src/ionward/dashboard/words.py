@@ -35,6 +35,7 @@ CHANNEL_WORDS = {
 _NAMES = re.compile(r"\b(" + "|".join(CHANNEL_WORDS) + r")\b")
 _YES_NO = re.compile(r"(, )?\bvalue [-+.\de]+(?=\))| \(value [-+.\de]+\)")
 
+_MARKED = re.compile(r"`([^`]+)`")
 _IN_BRACKETS = re.compile(r" \(([^()0-9]+)\)")  # said before: "Interlock loop open (interlock loop)"
 
 
@@ -42,6 +43,11 @@ def plain(text: str) -> str:
     """A text with the names of channels and contactors in words, and without values that only mean yes or no."""
     text = _NAMES.sub(lambda found: CHANNEL_WORDS[found[0]], _YES_NO.sub("", text)).replace(" ()", "")
     return _IN_BRACKETS.sub(lambda found: "" if found[1].lower() in text[: found.start()].lower() else found[0], text)
+
+
+def unmarked(text: str) -> str:
+    """A text of the catalogue for a screen: names of commands, which it has in backticks, in quotation marks."""
+    return _MARKED.sub("“\\1”", text)
 
 
 def sentence(text: str) -> str:

@@ -18,7 +18,7 @@ class Event(Answer):
     number: int
     time: str | None
     wall_s: Number
-    kind: Literal["fault", "state", "contactor", "enable", "trip", "guard", "process", "command"]
+    kind: Literal["fault", "mask", "state", "contactor", "enable", "trip", "guard", "process", "command"]
     level: Level
     fault: str
     name: str
@@ -171,6 +171,7 @@ class FaultKind(Answer):
     requirement: str
     latching: bool
     service: bool = Field(description="Its latch is a lock that only the service action `release` takes away")
+    maskable: bool = Field(description="A pack file may mask it for a while")
     checks: list[str] = Field(description="What must have been checked before such a lock is released")
     blocks: str
     judged: bool = Field(description="This pack has what the rule needs")

@@ -61,6 +61,20 @@ class FaultNow(Answer):
     retries: int = Field(description="Retries used within the last hour")
     dtc: str
     service: bool = Field(description="Its latch is a lock that only the service action `release` takes away")
+    masked: bool = Field(description="A mask holds it at level info: nothing reacts to it")
+    masked_level: Level = Field(description="Level that it would have without its mask")
+
+
+class MaskNow(Answer):
+    """A mask in force: its fault is told at level info at most, and nothing reacts to it."""
+
+    fault: str = Field(examples=["cooling_lost"])
+    name: str
+    owner: str = Field(description="Who answers for it")
+    reason: str
+    until: str = Field(examples=["2026-12-24"])
+    level: Level
+    masked_level: Level = Field(description="Level that the fault would have now")
 
 
 class Alarm(Answer):
@@ -156,6 +170,8 @@ class StateNow(CellSummary):
     alarms: list[Alarm]
     faults: list[FaultNow]
     latched_faults: int
+    masked_faults: int
+    masks: list[MaskNow]
     limits: Limits
     wish: Wish
     scenario: Scenario

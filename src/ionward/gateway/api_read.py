@@ -183,6 +183,7 @@ def _kind(fault: Any, rule: dict[str, Any]) -> dict[str, Any]:
         "requirement": fault.requirement,
         "latching": fault.latching,
         "service": fault.service,
+        "maskable": fault.maskable,
         "checks": checks_of(fault.id),
         "blocks": fault.blocks,
         "judged": rule["judged"],

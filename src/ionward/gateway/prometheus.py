@@ -31,6 +31,7 @@ FROM_STATE = (
     ("balancing_cells", "Cells that are bled now.", "balancing_cells"),
     ("balancing_heat_watts", "Heat of all balancing resistors.", "balancing_heat_w"),
     ("latched_faults", "Faults that wait to be acknowledged.", "latched_faults"),
+    ("masked_faults", "Faults that a mask holds at level info: nothing reacts to them.", "masked_faults"),
     ("image_age_seconds", "Age of what control has published last.", "image_age_s"),
     ("driver_age_seconds", "Age of what the driver has published last.", "driver_age_s"),
     ("guard_age_seconds", "Age of what the guard has published last.", "guard_age_s"),
@@ -111,6 +112,10 @@ def _pack(state: dict[str, Any]) -> Iterator[str]:
     yield from _metric(
         "fault", "gauge", "1 while the fault is present or latched.",
         [({"fault": f["id"], "level": f["level"]}, 1) for f in state["faults"]],
+    )  # fmt: skip
+    yield from _metric(
+        "mask", "gauge", "1 while a mask holds its fault at level info.",
+        [({name: m[name] for name in ("fault", "owner", "until", "reason")}, 1) for m in state["masks"]],
     )  # fmt: skip
 
 

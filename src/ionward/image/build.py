@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from ionward.image.fault_levels import fault_problems, resolved_levels, wait_s
 from ionward.image.faults import FAULTS
 from ionward.image.inputs import CHANNEL, CHANNELS, Array
 from ionward.image.layout import Size
+from ionward.image.masks import mask_problems
 from ionward.image.parameters import (
     CELLP,
     CURVE,
@@ -60,13 +62,19 @@ CHANNEL_SENSORS = {
 }
 
 
-def load_pack(path: Path | str, cell_model: CellModel | None = None) -> tuple[System, Parameters]:
-    """Read a system file and make its parameters, with changes to the fault ladder checked in the same go.
+def load_pack(
+    path: Path | str, cell_model: CellModel | None = None, wall_s: float | None = None
+) -> tuple[System, Parameters]:
+    """Read a system file and make its parameters, with fault ladder and masks checked in the same go.
+
+    `wall_s` is when the file is used, in seconds since 1970 (default: now): masks may not reach further than some
+    months from then. No mask holds in the parameters before `with_masks` is told when the run begins.
 
     Raises:
         UserError: the file cannot be read, or something in it is wrong; all problems at once.
     """
-    system = load_system(path, cell_model, checks=(fault_problems,))
+    used_s = time.time() if wall_s is None else wall_s
+    system = load_system(path, cell_model, checks=(fault_problems, lambda s: mask_problems(s, used_s)))
     return system, build_parameters(system)
 
 
@@ -80,9 +88,10 @@ def build_parameters(system: System) -> Parameters:
     """Everything the tick is told about this pack.
 
     Raises:
-        UserError: a change to the fault ladder names an unknown fault or has levels in a wrong order.
+        UserError: a change to the fault ladder names an unknown fault or has levels in a wrong order, or a mask is
+            one that may not be.
     """
-    problems = list(fault_problems(system))
+    problems = [*fault_problems(system), *mask_problems(system)]
     if problems:
         raise UserError(*(p.line(system.file or system.system.name) for p in problems))
     size = system_size(system)
@@ -191,6 +200,7 @@ def fault_rules(system: System) -> Array:
         out[FAULTP.wait_s, number] = wait_s(fault, system)
         change = system.faults.get(fault.id, FaultChange())
         out[FAULTP.cool_down_s, number], out[FAULTP.retries, number] = change.cool_down_s, change.retries
+        out[FAULTP.mask_until_s, number] = -math.inf  # see `with_masks`
         out[FAULTP.blocks_charge, number] = fault.blocks in ("charge", "both")
         out[FAULTP.blocks_discharge, number] = fault.blocks in ("discharge", "both")
     return out

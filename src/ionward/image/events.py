@@ -32,12 +32,20 @@ def value_words(fault: Fault, value: float) -> str:
     return f"{value:.0f} of them" if counts else f"value {value:.3g}"
 
 
+def ends_mask(row: Any) -> bool:
+    """The event is no step of the ladder, for its level is the level before: the fault's mask has ended."""
+    return bool(row[EVENT.level] == row[EVENT.previous_level])
+
+
 def describe(row: Any) -> dict[str, Any]:
     """One column of the event ring as `time_s, fault, level, place, text`."""
     fault = FAULTS[int(row[EVENT.fault])]
     level, before = int(row[EVENT.level]), int(row[EVENT.previous_level])
     place = int(row[EVENT.place])
-    if level == 0:
+    mask = ends_mask(row)
+    if mask:
+        text = f"{fault.name}: its mask has ended; from now on it is reacted to"
+    elif level == 0:
         text = f"{fault.name}: over"
     else:
         falls = level < before
@@ -47,7 +55,7 @@ def describe(row: Any) -> dict[str, Any]:
     return {
         "time_s": float(row[EVENT.time_s]),
         "fault": fault.id,
-        "level": LEVELS[level],
+        "level": "info" if mask else LEVELS[level],
         "place": place,
         "text": text,
     }

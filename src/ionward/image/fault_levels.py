@@ -90,14 +90,18 @@ def sample_period_s(fault: Fault, system: System) -> float:
     return max(period_s, cycle_s)
 
 
+def unknown_fault(word: str) -> str:
+    """What to do about an id that no fault has."""
+    return did_you_mean(word, BY_ID, "`ionward faults`")
+
+
 def fault_problems(system: System) -> Iterator[Problem]:
     """What is wrong with the changes to the fault ladder in a description. Meets SR-190, SR-191."""
     limits = scalars(system)
     for fault_id, change in system.faults.items():
         fault = BY_ID.get(fault_id)
         if fault is None:
-            known = [f.id for f in FAULTS]
-            yield Problem(f"faults.{fault_id}", None, "unknown fault", did_you_mean(fault_id, known), uses=())
+            yield Problem(f"faults.{fault_id}", None, "unknown fault", unknown_fault(fault_id), uses=())
             continue
         for name in change.model_fields_set & set(LEVEL_NAMES):
             yield from _change_problems(fault, name, getattr(change, name), system, limits)

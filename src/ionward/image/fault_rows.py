@@ -31,6 +31,8 @@ class Fault:
     A fault whose latch is a lock for `service` is released by a named service action only, never by acknowledging.
     One that may `retry` is let go without a person where the pack file says how often: its cause is gone once the pack
     has rested, and closing again harms nothing.
+    One that is `maskable` may be told only, for a while, where the pack file names who answers for it: another fault
+    stands behind it, so that it is no safety goal's last defence. All others can never be masked.
     `sensor` names the sensor of the pack file whose samples are counted, where the unit does not tell it.
 
     Meets SR-200.
@@ -58,6 +60,7 @@ class Fault:
     sensor: str = ""
     service: bool = False
     retry: bool = False
+    maskable: bool = False
 
     @property
     def levels(self) -> tuple[Level | None, Level | None, Level | None, Level | None]:

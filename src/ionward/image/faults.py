@@ -48,7 +48,7 @@ _CELLS = (
         meaning="The highest and the lowest cell voltage differ by more than balancing explains; a cell has lost "
         "capacity, leaks, or is not connected well. The lowest cell is named.",
         action="Let the pack balance. If the difference comes back, have the cell named here measured.",
-        dtc=0x1A0300, requirement="SR-003", ftti_s=30,
+        dtc=0x1A0300, requirement="SR-003", maskable=True, ftti_s=30,
         info=Level(0.25, 0.20, 5, 10.0), warning=Level(0.45, 0.35, 5, 10.0), fault=Level(1.0, 0.6, 5, 5.0),
     ),
     Fault(
@@ -118,7 +118,7 @@ _TEMPERATURES = (
         meaning="Sensors of one module differ by more than a module can: a sensor is wrong or loose, or one cell "
         "heats alone.",
         action="Have the sensors and cells of the module named here checked.",
-        dtc=0x1A1600, requirement="SR-016", ftti_s=30,
+        dtc=0x1A1600, requirement="SR-016", maskable=True, ftti_s=30,
         info=Level(10.0, 8.0, 5, 10.0), warning=Level(15.0, 12.0, 5, 5.0), fault=Level(25.0, 18.0, 5, 5.0),
     ),
 )  # fmt: skip
@@ -170,7 +170,7 @@ _CURRENTS = (
         meaning="The two current sensors differ by more than their tolerance. The one that reads more is used, and "
         "is named here; which one is wrong cannot be known.",
         action="Have both current sensors checked.",
-        dtc=0x1A2500, requirement="SR-025", ftti_s=3, relative_to="current_tolerance_a", factor=True,
+        dtc=0x1A2500, requirement="SR-025", maskable=True, ftti_s=3, relative_to="current_tolerance_a", factor=True,
         only_when=("current_redundant_a",),
         warning=Level(1.25, 1.0, 5, 0.2), fault=Level(2.0, 1.0, 10, 1.0),
     ),
@@ -232,7 +232,8 @@ _HIGH_VOLTAGE = (
         meaning="The DC link stays at this share of the pack voltage although the contactors are commanded open: "
         "they are welded, or another source holds the bus.",
         action="Treat the bus as live. Check the contactors, and what else feeds the bus.",
-        dtc=0x1A3500, requirement="SR-035", ftti_s=30, only_when=("has_contactors", "bus_voltage_v"), latching=False,
+        dtc=0x1A3500, requirement="SR-035",
+        maskable=True, ftti_s=30, only_when=("has_contactors", "bus_voltage_v"), latching=False,
         warning=Level(0.95, 0.90, 5, 10.0),
     ),
     Fault(
@@ -273,7 +274,7 @@ _LOST = (
         id="temperature_lost", name="Temperature sensor lost", unit="", scope="temperature", direction="above",
         meaning="Temperature sensors are missing, too old or not plausible; neighbours stand in for them.",
         action="Have the sensor named here checked.",
-        dtc=0x1A4100, requirement="SR-041", ftti_s=10, latching=False,
+        dtc=0x1A4100, requirement="SR-041", maskable=True, ftti_s=10, latching=False,
         warning=Level(0.5, 0.5, 3, 1.0),
     ),
     Fault(
@@ -294,21 +295,22 @@ _LOST = (
         id="current_redundancy_lost", name="One current sensor lost", unit="", scope="channel", direction="above",
         meaning="One of the two current sensors gives no usable value; the other one is used.",
         action="Have the sensor named here checked soon.",
-        dtc=0x1A4400, requirement="SR-044", ftti_s=5, only_when=("current_a", "current_redundant_a"), latching=False,
+        dtc=0x1A4400, requirement="SR-044",
+        maskable=True, ftti_s=5, only_when=("current_a", "current_redundant_a"), latching=False,
         warning=Level(0.5, 0.5, 3, 0.5),
     ),
     Fault(
         id="pack_voltage_lost", name="Pack voltage lost", unit="", scope="channel", direction="above",
         meaning="The pack voltage sensor gives no usable value; the sum of the cells stands in for it.",
         action="Have the pack voltage sensor checked.",
-        dtc=0x1A4500, requirement="SR-045", ftti_s=5, only_when=("pack_voltage_v",), latching=False,
+        dtc=0x1A4500, requirement="SR-045", maskable=True, ftti_s=5, only_when=("pack_voltage_v",), latching=False,
         warning=Level(0.5, 0.5, 3, 0.5),
     ),
     Fault(
         id="bus_voltage_lost", name="Bus voltage lost", unit="", scope="channel", direction="above",
         meaning="The bus voltage sensor gives no usable value; contactors cannot be closed safely.",
         action="Have the bus voltage sensor checked.",
-        dtc=0x1A4600, requirement="SR-046", ftti_s=5, only_when=("bus_voltage_v",), latching=False,
+        dtc=0x1A4600, requirement="SR-046", maskable=True, ftti_s=5, only_when=("bus_voltage_v",), latching=False,
         warning=Level(0.5, 0.5, 3, 0.5),
     ),
     Fault(
@@ -336,7 +338,7 @@ _LOST = (
         id="contactor_feedback_lost", name="Contactor feedback lost", unit="", scope="channel", direction="above",
         meaning="Feedback of a contactor cannot be read; a welded contact would not be seen.",
         action="Have the feedback wiring of the contactor named here checked.",
-        dtc=0x1A4A00, requirement="SR-050", ftti_s=5, only_when=("has_contactors",), latching=False,
+        dtc=0x1A4A00, requirement="SR-050", maskable=True, ftti_s=5, only_when=("has_contactors",), latching=False,
         warning=Level(0.5, 0.5, 3, 0.5),
     ),
     Fault(
@@ -344,7 +346,7 @@ _LOST = (
         direction="above",
         meaning="A coolant or ambient temperature sensor gives no usable value; cooling goes by the cells alone.",
         action="Have the sensor named here checked.",
-        dtc=0x1A4B00, requirement="SR-051", ftti_s=60, latching=False,
+        dtc=0x1A4B00, requirement="SR-051", maskable=True, ftti_s=60, latching=False,
         info=Level(0.5, 0.5, 3, 5.0),
     ),
     Fault(
@@ -352,7 +354,7 @@ _LOST = (
         meaning="Many samples are refused as not plausible (given per second, averaged over ten seconds), though each "
         "measurement still gets good ones in between: noise, a loose wire or a failing sensor.",
         action="Look at the measurements marked as held; check wiring and shielding.",
-        dtc=0x1A4C00, requirement="SR-052", ftti_s=60, latching=False,
+        dtc=0x1A4C00, requirement="SR-052", maskable=True, ftti_s=60, latching=False,
         info=Level(1.0, 0.5, 1, 0.0), warning=Level(5.0, 2.0, 1, 2.0),
     ),
 )  # fmt: skip

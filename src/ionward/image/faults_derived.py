@@ -39,7 +39,7 @@ _HEAT = (
         meaning="The hottest and the coldest place of the pack lie far apart; cells age unevenly, and the limits are "
         "set by the worst. The hottest one is named.",
         action="Check the flow of coolant or air through all modules, and whether one place heats by itself.",
-        dtc=0x1A1A00, requirement="SR-082", ftti_s=60,
+        dtc=0x1A1A00, requirement="SR-082", maskable=True, ftti_s=60,
         info=Level(12.0, 9.0, 5, 10.0), warning=Level(20.0, 15.0, 5, 10.0), fault=Level(35.0, 25.0, 5, 5.0),
     ),
     Fault(
@@ -67,7 +67,7 @@ _HEAT = (
         meaning="Temperature sensors give exactly the same value again and again (their number is given); neighbours "
         "stand in for them.",
         action="Have the sensor named here and its converter checked.",
-        dtc=0x1A1D00, requirement="SR-094", ftti_s=60, latching=False,
+        dtc=0x1A1D00, requirement="SR-094", maskable=True, ftti_s=60, latching=False,
         warning=Level(0.5, 0.5, 1, 1.0),
     ),
 )  # fmt: skip
@@ -86,7 +86,8 @@ _CURRENT = (
         meaning="With open contactors the current sensor reads more than its tolerance, averaged over seconds: its "
         "zero has drifted, and the charge that is counted drifts with it.",
         action="Have the current sensor calibrated or replaced.",
-        dtc=0x1A2800, requirement="SR-086", ftti_s=60, relative_to="current_tolerance_a", factor=True, latching=False,
+        dtc=0x1A2800, requirement="SR-086",
+        maskable=True, ftti_s=60, relative_to="current_tolerance_a", factor=True, latching=False,
         only_when=("has_contactors",),
         info=Level(1.2, 1.0, 5, 10.0), warning=Level(1.5, 1.1, 5, 10.0),
     ),
@@ -95,7 +96,8 @@ _CURRENT = (
         meaning="Charge current stays above the published limit, by this share of the pulse rating: the charger does "
         "not follow what it is told.",
         action="Stop charging; have the charger and its link to the BMS checked.",
-        dtc=0x1A2900, requirement="SR-087", retry=True, ftti_s=15, blocks="charge", only_when=("has_contactors",),
+        dtc=0x1A2900, requirement="SR-087", retry=True,
+        maskable=True, ftti_s=15, blocks="charge", only_when=("has_contactors",),
         warning=Level(0.05, 0.03, 5, 2.0), fault=Level(0.15, 0.05, 5, 5.0),
     ),
     Fault(
@@ -103,7 +105,8 @@ _CURRENT = (
         meaning="Discharge current stays above the published limit, by this share of the pulse rating: the load does "
         "not follow what it is told.",
         action="Switch the load off; have it and its link to the BMS checked.",
-        dtc=0x1A2A00, requirement="SR-088", retry=True, ftti_s=15, blocks="discharge", only_when=("has_contactors",),
+        dtc=0x1A2A00, requirement="SR-088", retry=True,
+        maskable=True, ftti_s=15, blocks="discharge", only_when=("has_contactors",),
         warning=Level(0.05, 0.03, 5, 2.0), fault=Level(0.15, 0.05, 5, 5.0),
     ),
 )  # fmt: skip
@@ -122,7 +125,7 @@ _PATH = (
         meaning="By the currents that it has broken, a main contactor has used up this share of the electrical life in "
         "its data sheet: it may weld, or fail to break what it should.",
         action="Have the contactor named here replaced; its count is kept until the kept state is removed.",
-        dtc=0x1A7700, requirement="SR-066", ftti_s=10, only_when=("has_contactor_life",), latching=False,
+        dtc=0x1A7700, requirement="SR-066", maskable=True, ftti_s=10, only_when=("has_contactor_life",), latching=False,
         info=Level(0.8, 0.75, 2, 0.0), warning=Level(1.0, 0.95, 2, 0.0),
     ),
     Fault(
@@ -138,7 +141,7 @@ _PATH = (
         meaning="Insulation resistance has fallen to this share of what it was some minutes ago, and is still above "
         "what is dangerous: moisture, coolant or chafed insulation.",
         action="Have the high-voltage system checked soon, before it falls further.",
-        dtc=0x1A7200, requirement="SR-077", ftti_s=120, only_when=("insulation_ohm",), latching=False,
+        dtc=0x1A7200, requirement="SR-077", maskable=True, ftti_s=120, only_when=("insulation_ohm",), latching=False,
         warning=Level(0.3, 0.6, 3, 2.0),
     ),
     Fault(

@@ -54,7 +54,8 @@ _POINTS = (
         id="coolant_overtemperature", name="Coolant too hot", unit="°C", scope="channel", direction="above",
         meaning="The coolant is hotter than the cells may be, so that it heats instead of cooling.",
         action="Stop the heater and lower the load. Check chiller, radiator, valves and coolant level.",
-        dtc=0x1A1E00, requirement="SR-070", retry=True, ftti_s=60, relative_to="discharge_temperature_max_c",
+        dtc=0x1A1E00, requirement="SR-070", retry=True,
+        maskable=True, ftti_s=60, relative_to="discharge_temperature_max_c",
         only_when=("has_cooling", "coolant_inlet_c or coolant_outlet_c"), sensor="coolant_inlet",
         warning=Level(0.0, -3.0, 3, 2.0), fault=Level(10.0, 5.0, 3, 5.0),
     ),
@@ -62,7 +63,8 @@ _POINTS = (
         id="cooling_lost", name="Cooling lost", unit="s", scope="channel", direction="above",
         meaning="The pump or fan stands still (for the seconds given) although it is demanded.",
         action="Check the pump or fan, its fuse and its wiring. The load is lowered meanwhile.",
-        dtc=0x1A1F00, requirement="SR-071", ftti_s=30, only_when=("has_cooling", "cooling_running"), latching=False,
+        dtc=0x1A1F00, requirement="SR-071",
+        maskable=True, ftti_s=30, only_when=("has_cooling", "cooling_running"), latching=False,
         warning=Level(5.0, 0.0, 3, 0.0),
     ),
     # The value is the tap's share of the pack voltage. 0.95 lies below what a closed contact and the tolerances of two
@@ -99,7 +101,7 @@ _POINTS = (
         meaning="Frames of the cell monitors arrive with a wrong checksum and are dropped (given per second, averaged "
         "over ten seconds): noise on the line, a loose plug or a failing monitor.",
         action="Check plugs, shielding and length of the monitors' communication line.",
-        dtc=0x1A6000, requirement="SR-080", ftti_s=60, only_when=("monitor_crc_errors",), latching=False,
+        dtc=0x1A6000, requirement="SR-080", maskable=True, ftti_s=60, only_when=("monitor_crc_errors",), latching=False,
         info=Level(0.5, 0.2, 1, 0.0), warning=Level(5.0, 2.0, 1, 2.0),
     ),
     Fault(
@@ -108,7 +110,8 @@ _POINTS = (
         meaning="Frames of the cell monitors come twice or not at all and are dropped (given per second, averaged over "
         "ten seconds): a monitor was reset, or the communication is overloaded or disturbed.",
         action="Check the supply of the monitors and their communication line.",
-        dtc=0x1A6100, requirement="SR-081", ftti_s=60, only_when=("monitor_sequence_errors",), latching=False,
+        dtc=0x1A6100, requirement="SR-081",
+        maskable=True, ftti_s=60, only_when=("monitor_sequence_errors",), latching=False,
         info=Level(0.5, 0.2, 1, 0.0), warning=Level(5.0, 2.0, 1, 2.0),
     ),
     # Lost ones. The value is their number.
@@ -118,7 +121,7 @@ _POINTS = (
         meaning="Temperature sensors of contactors, connectors or balancing boards give no usable value; a hot one "
         "would not be seen.",
         action="Have the sensor named here checked.",
-        dtc=0x1A4D00, requirement="SR-096", ftti_s=60,
+        dtc=0x1A4D00, requirement="SR-096", maskable=True, ftti_s=60,
         only_when=(f"{_CONTACTOR_POINTS} or {_CONNECTOR_POINTS} or balancing_board_c",), latching=False,
         warning=Level(0.5, 0.5, 3, 5.0),
     ),
@@ -127,7 +130,8 @@ _POINTS = (
         meaning="The voltage across a main contactor cannot be read; a welded contact whose feedback is wrong would "
         "not be seen.",
         action="Have the tap named here checked.",
-        dtc=0x1A4E00, requirement="SR-097", ftti_s=5, only_when=("has_contactors", _TAPS), latching=False,
+        dtc=0x1A4E00, requirement="SR-097",
+        maskable=True, ftti_s=5, only_when=("has_contactors", _TAPS), latching=False,
         warning=Level(0.5, 0.5, 3, 0.5),
     ),
     Fault(
@@ -135,7 +139,7 @@ _POINTS = (
         meaning="Whether the pump or fan turns cannot be read; lost cooling would be seen by the cells' temperatures "
         "only.",
         action="Have the wiring of the feedback checked.",
-        dtc=0x1A4F00, requirement="SR-098", ftti_s=60, only_when=("cooling_running",), latching=False,
+        dtc=0x1A4F00, requirement="SR-098", maskable=True, ftti_s=60, only_when=("cooling_running",), latching=False,
         info=Level(0.5, 0.5, 3, 5.0),
     ),
     Fault(
@@ -144,7 +148,7 @@ _POINTS = (
         meaning="What the cell monitors tell about themselves (redundant readings, error counters) or the igniter loop "
         "of the pyrofuse cannot be read; what they would tell is not seen.",
         action="Have the cell monitors, or the loop named here, checked.",
-        dtc=0x1A6200, requirement="SR-099", ftti_s=60,
+        dtc=0x1A6200, requirement="SR-099", maskable=True, ftti_s=60,
         only_when=("monitor_redundancy_v or monitor_crc_errors or monitor_sequence_errors or pyrofuse_intact",),
         latching=False, warning=Level(0.5, 0.5, 3, 5.0),
     ),

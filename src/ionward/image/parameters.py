@@ -137,6 +137,7 @@ FAULT_PARAMETERS = (
     Signal("service", "", "Its latch is released by a service action only", "i8", 0, 1),
     Signal("cool_down_s", "s", "Once it is gone, its latch stays for so long at least", "f8", 0),
     Signal("retries", "", "How often within an hour its latch is let go without a person", "i8", 0),
+    Signal("mask_until_s", "s", "Its mask holds before this time of the image; -inf: it has none"),
 )
 
 PARAMETER_RECORD = record(PARAMETER_SIGNALS)

@@ -107,6 +107,7 @@ IMAGE_SIGNALS = (
     Signal("balance_allowed", "", "Protection allows balancing", "i8", 0, 1, ("no", "yes")),
     Signal("derate", "", "A warning asks for lower limits", "i8", 0, 1, ("no", "yes")),
     Signal("latched_faults", "", "Faults that wait to be acknowledged", "i8", 0),
+    Signal("masked_faults", "", "Faults that are told only, because a mask holds", "i8", 0),
     Signal("contactor_wear_positive", "", "Share of its life that the positive contactor has used up", "f8", 0),
     Signal("contactor_wear_negative", "", "Share of its life that the negative contactor has used up", "f8", 0),
     Signal("retried", "", "The last latch was let go by a retry: the wish to connect still counts", "i8", 0, 1),
@@ -202,6 +203,8 @@ FAULT_FIELDS = (
     Signal("count", "", "How often the fault was raised since the start", "i8", 0),
     Signal("cools_s", "s", "Its latch stays for so long yet; 0: it may be acknowledged, or is retried", "f8", 0),
     Signal("retries", "", "How often its latch was let go without a person within the last hour", "i8", 0),
+    Signal("masked", "", "A mask holds it at level info at most", "i8", 0, 1, ("no", "yes")),
+    Signal("masked_level", "", "Level that it would have without its mask", "i8", 0, 4, LEVELS),
 )
 
 EVENT_FIELDS = (

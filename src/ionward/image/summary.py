@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -21,14 +23,19 @@ from ionward.battery.sensors import SENSOR_NAMES, Sensor
 from ionward.battery.system import System
 from ionward.image.build import CHANNEL_SENSORS
 from ionward.image.fault_levels import LEVEL_NAMES, decision_time_s, fault_doubts, resolved_levels, sample_period_s
-from ionward.image.faults import FAULTS, Fault
+from ionward.image.faults import BY_ID, FAULTS, Fault
+from ionward.image.masks import holds
 from ionward.image.scalars import scalars
 
 ROOM_C = 25.0
 
 
-def pack_summary(system: System) -> dict[str, Any]:
-    """The pack in figures, as plain values that JSON can hold."""
+def pack_summary(system: System, wall_s: float | None = None) -> dict[str, Any]:
+    """The pack in figures, as plain values that JSON can hold.
+
+    `wall_s` is the time for which masks are told to hold or to have ended, in seconds since 1970 (default: now).
+    """
+    used_s = time.time() if wall_s is None else wall_s
     return {
         "file": system.file,
         "name": system.system.name,
@@ -41,7 +48,8 @@ def pack_summary(system: System) -> dict[str, Any]:
         "balancing": _balancing(system),
         "cycle": system.cycle.model_dump(),
         "faults": {fault.id: _fault(fault, system) for fault in FAULTS},
-        "doubts": [*system_doubts(system), *fault_doubts(system)],
+        "masks": [mask.model_dump() | {"in_force": holds(mask, used_s)} for mask in system.masks],
+        "doubts": [*system_doubts(system), *fault_doubts(system), *mask_doubts(system, used_s)],
     }
 
 
@@ -170,3 +178,12 @@ def _fault(fault: Fault, system: System) -> dict[str, Any]:
         "judged": applies(fault, system),
         "levels": levels,
     }
+
+
+def mask_doubts(system: System, wall_s: float) -> Iterator[str]:
+    """Masks that do nothing: they have ended, or the pack does not judge their fault."""
+    for k, mask in enumerate(system.masks):
+        if not holds(mask, wall_s):
+            yield f"masks[{k}]: the mask of {mask.fault} ended with {mask.until} and has no effect: take it out"
+        elif mask.fault in BY_ID and not applies(BY_ID[mask.fault], system):
+            yield f"masks[{k}]: {mask.fault} is not judged in this pack: take the mask out"

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ionward.battery.problems import Problem, did_you_mean
+from ionward.image.fault_levels import unknown_fault
 from ionward.image.faults import BY_ID, FAULT_ID
 from ionward.image.inputs import CHANNEL, CHANNEL_SIGNALS
 from ionward.image.signals import IMAGE_SIGNALS, LEVELS
@@ -146,7 +147,7 @@ def _check(e: Expectation, from_s: float, until_s: float, reached: bool) -> Chec
         return Check(e, f"no event of level {e.no_events} or above {when}".strip(), from_s, until_s, False)
     if e.fault is not None:
         if e.fault not in BY_ID:
-            return Problem("fault", e.fault, "unknown fault", did_you_mean(e.fault, BY_ID))
+            return Problem("fault", e.fault, "unknown fault", unknown_fault(e.fault))
         level = LEVELS.index(e.level or "info")
         index = getattr(FAULT_ID, e.fault)
         name = f"{e.fault} at level {LEVELS[level]} or above"

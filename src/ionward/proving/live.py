@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from ionward.battery.masks import Mask
 from ionward.battery.system import System
 from ionward.image.build import build_parameters, system_size
 from ionward.image.guard_limits import guard_limits
@@ -23,13 +24,16 @@ from ionward.twin.plant import Plant
 
 @dataclass
 class Prepared:
-    """What the supervisor needs to start a run. `plan` still lacks what only the command line knows."""
+    """What the supervisor needs to start a run. `plan` still lacks what only the command line knows, and `parameters`
+    the ends of `masks`, which follow from when the run begins.
+    """
 
     plan: Plan
     parameters: Parameters
     plant: Plant | None = None
     fingerprint: str = ""
     notes: list[str] = field(default_factory=list)
+    masks: Sequence[Mask] = ()
 
 
 def live_scenario(profile: str) -> Scenario:
@@ -56,9 +60,10 @@ def prepare_twin(system: System, scenario: Scenario, repeat: bool, seed: int = 1
         timeline=tuple(_timeline(scenario)),
         seed=seed,
     )
-    told = json.dumps([plan.system, scenario.model_dump(mode="json"), seed], sort_keys=True)
+    same = {name: value for name, value in plan.system.items() if name != "masks"}  # they change nothing of the battery
+    told = json.dumps([same, scenario.model_dump(mode="json"), seed], sort_keys=True)
     fingerprint = hashlib.sha256(told.encode()).hexdigest()
-    return Prepared(plan, build_parameters(system), simulation.bench.plant, fingerprint)
+    return Prepared(plan, build_parameters(system), simulation.bench.plant, fingerprint, masks=system.masks)
 
 
 def prepare_captures(system: System, paths: Sequence[Path], mapping: Sequence[str]) -> Prepared:
@@ -86,7 +91,7 @@ def prepare_captures(system: System, paths: Sequence[Path], mapping: Sequence[st
         repeat=False,
     )
     missing = [f"not in the captures: {name}" for name in run.start.missing_channels]
-    return Prepared(plan, run.parameters, notes=[*run.changes, *missing])
+    return Prepared(plan, run.parameters, notes=[*run.changes, *missing], masks=system.masks)
 
 
 def live_plan(system: System) -> Plan:

@@ -27,6 +27,7 @@ from ionward.image.build import build_parameters, system_size
 from ionward.image.catalogue import Signal, rows
 from ionward.image.inputs import Raw, new_command
 from ionward.image.layout import Image
+from ionward.image.masks import Moment, masked_words, with_masks
 from ionward.image.parameters import Parameters
 from ionward.image.signals import BAD, LIMIT_RULES, STATES
 from ionward.proving.events import EventReader
@@ -210,14 +211,20 @@ def slow_period_s(time_s: npt.NDArray[np.float64]) -> float:
 class MeasuredRun:
     """A system on captures, prepared. `run` it once."""
 
-    def __init__(self, system: System, captures: Captures, duration_s: float | None = None) -> None:
+    def __init__(
+        self, system: System, captures: Captures, duration_s: float | None = None, wall_s: float | None = None
+    ) -> None:
         self.system, self.changes = observed(system, captures)
         self.captures = captures
         self.size = system_size(system)
         channels, cells, sensors = captures.missing()
         source = " + ".join(dict.fromkeys(f.source for f in captures.files))
-        self.start = Start(source, channels, cells, sensors)
-        self.parameters = without_missing(build_parameters(self.system), self.start)
+        # Masks hold by when the captures are run, not by when they were taken.
+        began = Moment(wall_s, captures.first_s) if wall_s is not None else None
+        self.changes += masked_words(system.masks, began) if began is not None else []
+        self.start = Start(source, channels, cells, sensors, began=began)
+        told = with_masks(build_parameters(self.system), system.masks, began)
+        self.parameters = without_missing(told, self.start)
         self.bms = Bms(self.parameters, self.size)
         self._address = tick_address()
         self.raw, self.command = self.bms.new_raw(), new_command()
@@ -383,6 +390,7 @@ def run_measured(
     duration_s: float | None = None,
     record: Path | None = None,
     progress: Callable[[Progress], None] | None = None,
+    wall_s: float | None = None,
 ) -> MeasuredResult:
     """The complete BMS of `system` on measured captures.
 
@@ -392,8 +400,9 @@ def run_measured(
         duration_s: stop after so long.
         record: write a recording here.
         progress: called about once for each second of the captures.
+        wall_s: when the run is taken to begin, in seconds since 1970; without it no mask holds.
 
     Raises:
         UserError: the recording cannot be written.
     """
-    return MeasuredRun(system, captures, duration_s).run(progress, record)
+    return MeasuredRun(system, captures, duration_s, wall_s).run(progress, record)

@@ -7,6 +7,7 @@ from pathlib import Path
 from ionward.battery.system import System
 from ionward.control.bms import Bms
 from ionward.image.build import system_size
+from ionward.image.masks import Moment
 from ionward.runtime.codec import RecordBuffer
 from ionward.runtime.recording import Header, Recorder, Start, Words
 
@@ -16,13 +17,13 @@ CHECKPOINT_S = 60.0
 class RunRecorder:
     """Takes the chunks of a simulation into a recording."""
 
-    def __init__(self, path: Path, system: System, scenario: str, seed: int) -> None:
-        """Begin the file.
+    def __init__(self, path: Path, system: System, scenario: str, seed: int, began: Moment | None = None) -> None:
+        """Begin the file. `began` is the start of the run, from which its masks count.
 
         Raises:
             UserError: it cannot be written.
         """
-        start = Start(source="simulation", notes={"scenario": scenario, "seed": seed})
+        start = Start(source="simulation", notes={"scenario": scenario, "seed": seed}, began=began)
         self._every = max(1, round(CHECKPOINT_S / system.cycle.period_s))
         self._next = self._every
         self._recorder = Recorder(path, Header(system.as_dict(), system_size(system), system.cycle.period_s, start))

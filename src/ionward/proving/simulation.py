@@ -17,6 +17,7 @@ from ionward.control.entry import tick_address
 from ionward.errors import UserError
 from ionward.image.build import build_parameters, system_size
 from ionward.image.inputs import new_command, new_raw
+from ionward.image.masks import Moment, masked_words, with_masks
 from ionward.image.signals import SEQUENCE_REASONS, STATES
 from ionward.proving.closed_loop import CHANGE, CHANGES_MAX, Bench, run_ticks
 from ionward.proving.events import EventReader
@@ -78,6 +79,7 @@ class Result:
     actions: list[tuple[float, str]]
     verdicts: list[Verdict]
     final: dict[str, float]
+    masks: list[str] = field(default_factory=list)
     traces: Traces | None = field(repr=False, default=None)
 
     @property
@@ -101,6 +103,7 @@ class Result:
             "events": self.events,
             "digest": self.digest,
             "expectations_failed": len(self.failed),
+            "masks": self.masks,
         }
 
 
@@ -115,8 +118,10 @@ class Action(NamedTuple):
 class Simulation:
     """A pack in a scenario, prepared and checked. `run` it once."""
 
-    def __init__(self, system: System, scenario: Scenario, seed: int = 1, keep_traces: bool = True) -> None:
-        """Prepare a run.
+    def __init__(
+        self, system: System, scenario: Scenario, seed: int = 1, keep_traces: bool = True, wall_s: float | None = None
+    ) -> None:
+        """Prepare a run. `wall_s` is when it is taken to begin, in seconds since 1970: without it no mask holds.
 
         Raises:
             UserError: the scenario does not fit the pack; all problems at once.
@@ -126,7 +131,8 @@ class Simulation:
         self.ticks = max(1, self._tick_at(scenario.scenario.duration_s))
         size = system_size(system)
         self.checks, profile = self._checked(system, scenario)
-        self.bms = Bms(build_parameters(system), size)
+        self.began = Moment(wall_s) if wall_s is not None else None
+        self.bms = Bms(with_masks(build_parameters(system), system.masks, self.began), size)
         image = self.bms.image
         chunk = max(1, round(CHUNK_S / self.cycle_s))
         watches = new_watches(len(self.checks))
@@ -302,6 +308,7 @@ class Simulation:
             actions=self.done,
             verdicts=judge(self.checks, self.bench.watches, events, end_s),
             final=final,
+            masks=masked_words(self.system.masks, self.began),
             traces=self.traces,
         )
 

@@ -29,6 +29,7 @@ from ionward.image.layout import Image, Size
 from ionward.image.parameters import Parameters
 from ionward.image.signals import CELL
 from ionward.runtime.digest_kernel import digest_keys, digest_words
+from ionward.runtime.live_blocks import raw_words
 
 answer_of, fold_of, wish_of = njit(answer_to), njit(fold), njit(wish_word)
 
@@ -98,12 +99,6 @@ def new_desk(size: Size, image: Image, tables: Integers | None = None, slices: i
         samples, sample_keys(sum(words.size for words in samples)), np.zeros(1, np.int64) if tables is None else tables,
         np.full(1, slices, np.int64), np.full(1, -np.inf), np.zeros(1, np.int64),
     )  # fmt: skip
-
-
-def raw_words(size: Size) -> int:
-    """Words of the raw samples in `io.block`."""
-    raw = new_raw(size.cells, size.sensors)
-    return 1 + raw.channels.size + raw.cells.size + raw.temperatures.size
 
 
 def io_words(size: Size) -> int:

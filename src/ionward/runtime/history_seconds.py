@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ionward.image.events import describe
+from ionward.image.events import describe, ends_mask
 from ionward.image.signals import EVENT, EVENT_SLOTS, LEVELS, SEQUENCE_REASONS, STATES
 from ionward.runtime import history_tally as watching
 from ionward.runtime.history_columns import Kept, kept_signals
@@ -167,9 +167,9 @@ class SecondsReader:
 
 def _fault_event(row: Array, offset_s: float) -> Event:
     told = describe(row)
-    previous = LEVELS[int(row[EVENT.previous_level])]
+    kind, previous = "mask" if ends_mask(row) else "fault", LEVELS[int(row[EVENT.previous_level])]
     return Event(
-        told["time_s"] + offset_s, "fault", told["fault"], told["level"], previous, told["place"],
+        told["time_s"] + offset_s, kind, told["fault"], told["level"], previous, told["place"],
         float(row[EVENT.value]), told["text"],
     )  # fmt: skip
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from ionward.image import exchange as ex
 from ionward.image import signals as sg
-from ionward.image.events import describe, place_words
+from ionward.image.events import describe, ends_mask, place_words
 from ionward.image.faults import BY_ID, FAULTS
 from ionward.image.inputs import CHANNEL
 from ionward.image.signals import EVENT, EVENT_SLOTS, FAULT, MEASURED
@@ -170,7 +170,7 @@ class EventLog:
         first: dict[str, Event] = {}
         last: dict[str, Event] = {}
         for event in self.events:
-            if event.fault and event.level != "none":
+            if event.kind == "fault" and event.level != "none":
                 first.setdefault(event.fault, event)
                 last[event.fault] = event
         out = []
@@ -225,10 +225,11 @@ class EventLog:
                 continue
             text = known["text"]
             value = float(row[EVENT.value])
-            reason = reason_words(known["fault"], value) if known["level"] != "none" else ""
+            kind = "mask" if ends_mask(row) else "fault"
+            reason = reason_words(known["fault"], value) if kind == "fault" and known["level"] != "none" else ""
             if reason:
                 text = f"{text.partition(' (')[0]} ({reason})"
-            event = Event(0, known["time_s"], None, "fault", known["level"], text)
+            event = Event(0, known["time_s"], None, kind, known["level"], text)
             event.fault, event.place, event.value = known["fault"], known["place"], value
             self._add(s, event)
 

@@ -28,6 +28,7 @@ class Traits:
     sensors: tuple[str, ...]
     limits: dict[str, Any]
     cells_per_module: int
+    masks: dict[str, dict[str, Any]]  # by fault: whose, why, until when
 
     @property
     def has_feedback(self) -> bool:
@@ -51,6 +52,7 @@ def traits_of(plan: Plan) -> Traits:
         sensors=tuple(k for k, sensor in sensors.items() if isinstance(sensor, dict) and sensor.get("fitted")),
         limits=dict(system.get("limits", {})),
         cells_per_module=max(1, plan.size.cells // max(1, plan.size.modules)),
+        masks={str(mask["fault"]): dict(mask) for mask in system.get("masks", ())},
     )
 
 

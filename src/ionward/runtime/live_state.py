@@ -66,6 +66,8 @@ def state_view(s: Snapshot, raised: Raised | None = None) -> dict[str, Any]:
         "alarms": alarms(s, disagree),
         "faults": fault_list(s, raised),
         "latched_faults": int(scalars["latched_faults"]),
+        "masked_faults": int(scalars["masked_faults"]),
+        "masks": masks(s),
         "limits": limits(s, raised),
         "wish": {
             "connect": bool(driven["vehicle_connect"]),
@@ -258,7 +260,11 @@ def _fault(s: Snapshot, k: int, raised: tuple[int, float] | None) -> dict[str, A
     raised_s = raised_at(s, k)
     details = _details(fault, place, value)
     shown = word(sg.LEVELS, level or latched)
+    behind = word(sg.LEVELS, column[FAULT.masked_level])
+    is_masked = bool(column[FAULT.masked] > 0)
     text = f"{fault.name}: {LEVEL_WORDS.get(shown, shown)}" + (f" ({details})" if details else "")
+    if is_masked and level and level < whole(column[FAULT.masked_level], 0):
+        text += f"; masked, it would be {LEVEL_WORDS.get(behind, behind)}"
     if not level:
         text = f"{fault.name}: over, {_waits(fault, float(column[FAULT.cools_s]))}"
     return {
@@ -281,7 +287,27 @@ def _fault(s: Snapshot, k: int, raised: tuple[int, float] | None) -> dict[str, A
         "retries": whole(column[FAULT.retries], 0),
         "dtc": f"{fault.dtc:06X}",
         "service": fault.service,
+        "masked": is_masked,
+        "masked_level": behind,
     }
+
+
+def masks(s: Snapshot) -> list[dict[str, Any]]:
+    """Masks in force, as the image has them: whose, why, until when, and what they hold back now. Meets SR-232."""
+    out = []
+    for number_of in np.flatnonzero(s.image.faults[FAULT.masked] > 0).tolist():
+        fault, column = FAULTS[number_of], s.image.faults[:, number_of]
+        told = s.traits.masks.get(fault.id, {})
+        out.append({
+            "fault": fault.id,
+            "name": fault.name,
+            "owner": str(told.get("owner", "")),
+            "reason": str(told.get("reason", "")),
+            "until": str(told.get("until", "")),
+            "level": word(sg.LEVELS, column[FAULT.level]),
+            "masked_level": word(sg.LEVELS, column[FAULT.masked_level]),
+        })  # fmt: skip
+    return out
 
 
 def _waits(fault: Fault, cools_s: float) -> str:

@@ -18,6 +18,7 @@ from ionward.errors import UserError
 from ionward.image.build import build_parameters, system_size
 from ionward.image.inputs import CHANNEL, Raw, new_command, new_raw
 from ionward.image.layout import Image
+from ionward.image.masks import Moment, with_masks
 from ionward.image.parameters import MEASURE, Parameters
 from ionward.runtime.codec import RecordBuffer, pull
 from ionward.runtime.recording import Checkpoint, Chunk, End, Header, Loss, Recording, Start
@@ -70,7 +71,8 @@ def recorded_parameters(header: Header) -> Parameters:
             f"the recording holds {header.size.cells} cells and {header.size.sensors} temperature sensors, its system "
             f"description {system.series} cells: the header was changed"
         )
-    return without_missing(build_parameters(system), header.start)
+    began = Moment(*header.start.began) if header.start.began is not None else None
+    return without_missing(with_masks(build_parameters(system), system.masks, began), header.start)
 
 
 @dataclass

@@ -42,6 +42,7 @@ def source_of(plan: Plan) -> Source:
         tuple(given.get("missing_cells", ())),
         tuple(given.get("missing_sensors", ())),
         notes | given.get("notes", {}),
+        began=(plan.started_wall_s, plan.started_monotonic_s),
     )
     return Source(plan.system, plan.size, plan.cycle_s, plan.name, start)
 

@@ -71,6 +71,7 @@ class Start:
     `missing` names inputs that the source of the samples does not have, and that the system description has: channel
     names, and numbers of cells and sensors. A recording that `continues` begins within a run, or with a restored
     state, at `first_tick`: the state before that tick is its first checkpoint, not that of a new BMS.
+    `began` is the start of the run on both clocks, from which its masks count: wall time, and the image's time then.
     """
 
     source: str = ""
@@ -80,6 +81,7 @@ class Start:
     notes: dict[str, Any] = field(default_factory=dict)
     continues: bool = False
     first_tick: int = 0
+    began: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,7 @@ def live_header(
     """Header of a live recording that begins at a tick. `start` is that of the run; times are those of now."""
     notes = {**start.notes, CLOCK_NOTE: wall_s - now_s, "began": datetime.fromtimestamp(wall_s, UTC).isoformat()}
     begins = Start(
-        start.source, start.missing_channels, start.missing_cells, start.missing_sensors, notes, True, tick
+        start.source, start.missing_channels, start.missing_cells, start.missing_sensors, notes, True, tick, start.began
     )  # fmt: skip
     return Header(system, size, cycle_s, begins)
 

@@ -22,6 +22,7 @@ from ionward.image.signals import (
     GOOD,
     LEVEL_CRITICAL,
     LEVEL_FAULT,
+    LEVEL_INFO,
     LEVEL_NONE,
     LEVEL_WARNING,
     OPEN_IN_ORDER,
@@ -90,7 +91,8 @@ def protect(parameters: Parameters, command: Any, image: Image, memory: ProtectM
     Meets SR-123, SR-124, SR-126.
     """
     s, state, verdicts = image.scalars[0], memory.state[0], memory.verdicts
-    if state["started"] == 0:
+    starts = state["started"] == 0
+    if starts:
         state["started"] = 1
         state["acknowledge_count"] = command[0]["acknowledge_count"]
         state["clear_count"] = command[0]["clear_count"]
@@ -121,6 +123,7 @@ def protect(parameters: Parameters, command: Any, image: Image, memory: ProtectM
         state["release_count"], released = command[0]["release_count"], int(command[0]["release_fault"])
     acknowledged = command[0]["acknowledge_count"] != state["acknowledge_count"]
     state["acknowledge_count"] = command[0]["acknowledge_count"]
+    hold_masks(parameters, image, starts)
     judge_all(parameters, image, memory, acknowledged, released)
     if command[0]["clear_count"] != state["clear_count"]:
         state["clear_count"] = command[0]["clear_count"]
@@ -135,6 +138,26 @@ def clear_counts(faults: Array) -> None:
     for f in range(faults.shape[1]):
         if faults[FAULT.level, f] == LEVEL_NONE and faults[FAULT.latched_level, f] == LEVEL_NONE:
             faults[FAULT.count, f] = 0.0
+
+
+@njit
+def hold_masks(parameters: Parameters, image: Image, starts: bool) -> None:
+    """Masks hold from the first tick to their end, by the image's time; one that has ended never comes back.
+
+    Its end is an event whose level is the level before. Meets SR-230.
+    """
+    s, faults, until_s = image.scalars[0], image.faults, parameters.faults[FAULTP.mask_until_s]
+    held = 0
+    for f in range(faults.shape[1]):
+        held_before = faults[FAULT.masked, f] > 0.0
+        if s["time_s"] < until_s[f] and (starts or held_before):
+            faults[FAULT.masked, f] = 1.0
+            held += 1
+        elif held_before:
+            faults[FAULT.masked, f] = 0.0
+            level = int(faults[FAULT.level, f])
+            write_event(image, f, level, level, -1.0)
+    s["masked_faults"] = held
 
 
 @njit
@@ -167,11 +190,22 @@ def judge_all(parameters: Parameters, image: Image, memory: ProtectMemory, ackno
 
 @njit
 def judge(parameters: Parameters, image: Image, memory: ProtectMemory, f: int, acknowledged: bool) -> None:
-    """Take one fault a tick further: level, latch, record, event. `acknowledged`: its latch may go. Meets SR-125."""
+    """Take one fault a tick further: level, latch, record, event. `acknowledged`: its latch may go.
+
+    Behind a mask the ladder goes on, so that its level is there in the tick in which the mask ends.
+
+    Meets SR-125, SR-230.
+    """
     s, faults, verdicts = image.scalars[0], image.faults, memory.verdicts
     level = int(faults[FAULT.level, f])
+    behind = max(level, int(faults[FAULT.masked_level, f]))
     above = parameters.faults[FAULTP.above, f] > 0.0
-    after = step_fault(verdicts, memory.progress, parameters.levels, level, f, above, s["dt_s"])
+    after = step_fault(verdicts, memory.progress, parameters.levels, behind, f, above, s["dt_s"])
+    if faults[FAULT.masked, f] > 0.0:
+        faults[FAULT.masked_level, f] = after
+        after = min(after, LEVEL_INFO)
+    else:
+        faults[FAULT.masked_level, f] = LEVEL_NONE
     longest = 0.0
     for step in range(STEPS):
         longest = max(longest, memory.progress[UP_SAMPLES + step, f])

@@ -75,7 +75,7 @@ def sample(sensors: Array, truth: Array, raw: Array, time_s: float, generator: I
                 value = min(max(value, sensors[SENSE.minimum, k]), sensors[SENSE.maximum, k])
                 digit = sensors[SENSE.resolution, k]
                 if digit > 0.0:
-                    value = math.floor(value / digit + 0.5) * digit
+                    value = np.floor(value / digit + 0.5) * digit  # NaN stays NaN, also where nothing is compiled
                 if fault == FAULT_NAN:
                     value = math.nan
                 else:

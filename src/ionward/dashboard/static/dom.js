@@ -67,9 +67,10 @@ const MARKS = {
   warning: ["path", { d: "M12 1.6 23.4 21.6H.6z" }, "M12 9v5.6M12 18v.2"],
   fault: ["path", { d: "M12 .6 23.4 12 12 23.4.6 12z" }, "M12 6.6v6.4M12 17v.2"],
   critical: ["path", { d: "M7.4 1h9.2L23 7.4v9.2L16.6 23H7.4L1 16.6V7.4z" }, "M8 8l8 8M16 8l-8 8"],
+  mask: ["circle", { cx: 12, cy: 12, r: 11 }, "M5 12c3-5 11-5 14 0-3 5-11 5-14 0zM6 19 18 5"],
 };
 
-// Shape of a level: circle, triangle, diamond, octagon.
+// Shape of a level: circle, triangle, diamond, octagon; of a mask: an eye that is struck out.
 export function shape(level) {
   const [tag, attributes, mark] = MARKS[level] ?? MARKS.info;
   return s(

@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ionward.battery.masks import Mask
 from ionward.battery.system import System
 from ionward.errors import UserError
 from ionward.image.fault_levels import LEVEL_NAMES, decision_time_s, ftti_s, resolved_levels, sample_period_s
 from ionward.image.faults import BY_ID, FAULT_ID, FAULTS, Fault, Level
+from ionward.image.parameters import FAULTP, Parameters
 from ionward.image.signals import LEVELS, STATES
 from ionward.image.summary import applies
 from ionward.proving.prove.ground import CannotStandError, Ground, Standing
@@ -113,11 +115,18 @@ def tasks(system: System, fault: str | None = None, point: str | None = None) ->
     return sorted(found, key=lambda task: (order.index(task.point), task))
 
 
+def masks_in(system: System, parameters: Parameters) -> list[Mask]:
+    """The masks of a pack that hold in a proof, whose time begins at 0. Meets SR-232."""
+    until_s = parameters.faults[FAULTP.mask_until_s]
+    return [mask for mask in system.masks if until_s[getattr(FAULT_ID, mask.fault)] > 0.0]
+
+
 class CaseRunner:
     """Runs cases of one pack; every operating point is prepared when it is first needed."""
 
     def __init__(self, system: System, parameters: Any) -> None:
         self.system, self.parameters = system, parameters
+        self._masks = {mask.fault: mask for mask in masks_in(system, parameters)}
         self._prepared: dict[str, Prepared | NotReachedError] = {}
 
     def _point(self, name: str) -> Prepared:
@@ -163,6 +172,8 @@ class CaseRunner:
         answered = injection.while_closed or case.also in injection.answered_by
         if not case.ok and answered and opened_by_another(case, obs):
             case.ok, case.reason = True, f"{case.also} opened first, which ended it"
+        if fault.id in self._masks:
+            case.ok, case.reason = False, f"masked: not proven, {self._masks[fault.id].words}"
         return case
 
 

@@ -14,6 +14,7 @@ import ionward
 from ionward.errors import UserError
 from ionward.image.fault_levels import LEVEL_NAMES, resolved_levels
 from ionward.image.faults import BY_ID, FAULTS
+from ionward.image.masks import name_of
 from ionward.image.summary import pack_summary
 from ionward.proving.prove.cases import Case, CaseRunner, alike
 from ionward.proving.prove.html_style import STYLE
@@ -67,6 +68,7 @@ def page(proof: Proof, parameters: Any) -> str:
     name = proof.system.system.name
     body = [
         _head(proof),
+        _masks(proof),
         _failures(proof),
         _overview(proof),
         _faults(proof, CaseRunner(proof.system, parameters)),
@@ -100,6 +102,16 @@ def _ms(value: float | None) -> str:
 
 def _mark(ok: bool) -> str:
     return '<span class="good">✓</span>' if ok else '<span class="bad">✗</span>'
+
+
+def _masks(proof: Proof) -> str:
+    rows = [[escape(name_of(m)), escape(m.owner), escape(m.reason), escape(m.until)] for m in proof.masks]
+    if not rows:
+        return ""
+    return (
+        '<section><h2 class="bad">Masked: not proven</h2><p>These faults are told at level info at most, and nothing '
+        "reacts to them.</p>" + _table(["fault", "owner", "why", "until"], rows) + "</section>"
+    )
 
 
 def _head(proof: Proof) -> str:

@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ionward.battery.masks import Mask
 from ionward.battery.problems import did_you_mean
 from ionward.battery.system import System
 from ionward.errors import UserError
+from ionward.image.fault_levels import unknown_fault
 from ionward.image.faults import BY_ID, FAULTS
 from ionward.image.summary import applies
 from ionward.proving.prove.campaign import Campaign, run_campaign
-from ionward.proving.prove.cases import Case, CaseRunner, Skipped, Task, tasks
+from ionward.proving.prove.cases import Case, CaseRunner, Skipped, Task, masks_in, tasks
 from ionward.proving.prove.false_trips import Drive, drives, run_drive
 from ionward.proving.prove.guard_cases import BREAKS, GuardCase, as_case, run_guard_case, why_not
 from ionward.proving.prove.points import BY_NAME as POINTS_BY_NAME
@@ -34,6 +36,7 @@ class Proof:
     guard_cases: list[GuardCase] = field(default_factory=list)
     drives: list[Drive] = field(default_factory=list)
     campaign: Campaign | None = None
+    masks: list[Mask] = field(default_factory=list)
     wall_s: float = 0.0
 
     @property
@@ -43,8 +46,8 @@ class Proof:
 
     @property
     def ok(self) -> bool:
-        """Everything went as it has to."""
-        sound = not self.failed and all(c.ok for c in self.guard_cases) and not self.false_trips
+        """Everything went as it has to, and no mask keeps anything from being proven."""
+        sound = not self.masks and not self.failed and all(c.ok for c in self.guard_cases) and not self.false_trips
         violated = self.campaign is not None and bool(self.campaign.violations)
         return bool(self.cases or self.guard_cases) and sound and not violated
 
@@ -72,6 +75,7 @@ class Proof:
             "guard": [case.as_json() for case in self.guard_cases],
             "false_trips": self.false_trips,
             "drives": [drive.as_json() for drive in self.drives],
+            "masks": [mask.model_dump() for mask in self.masks],
             "random": None if self.campaign is None else self.campaign.as_json(),
             "not_injected": [{"fault": fault, "reason": why} for fault, why in self.unproven()],
             "wall_s": round(self.wall_s, 3),
@@ -81,7 +85,7 @@ class Proof:
 def check_selection(fault: str | None, point: str | None) -> None:
     """Raise a UserError for a fault or an operating point that does not exist."""
     if fault is not None and fault not in BY_ID:
-        raise UserError(f"--fault {fault}: unknown fault; {did_you_mean(fault, BY_ID)}")
+        raise UserError(f"--fault {fault}: unknown fault; {unknown_fault(fault)}")
     if point is not None and point not in POINTS_BY_NAME:
         raise UserError(f"--point {point}: unknown operating point; {did_you_mean(point, POINTS_BY_NAME)}")
 
@@ -177,7 +181,8 @@ def prove(system: System, parameters: Any, report: Report, wanted: Wanted) -> Pr
     check_selection(wanted.fault, wanted.point)
     began = time.perf_counter()
     cases, skipped = prove_cases(system, parameters, report, wanted.fault, wanted.point, wanted.workers)
-    proof = Proof(system, cases, skipped)
+    masks = [mask for mask in masks_in(system, parameters) if wanted.fault in (None, mask.fault)]
+    proof = Proof(system, cases, skipped, masks=masks)
     guard_cases = prove_guard(system, parameters, report, wanted.fault, wanted.point, wanted.workers)
     proof.cases += [as_case(case) for case in guard_cases if case.fault]
     proof.skipped += [Skipped(b.fault, b.point, why) for b in BREAKS if b.fault and (why := why_not(system, b))]
