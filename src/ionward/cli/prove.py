@@ -19,7 +19,7 @@ def prove(
     point: Annotated[str | None, typer.Option(help="Only this operating point, such as charge or standby.")] = None,
     random: Annotated[bool, typer.Option("--random/--no-random", help="The campaign of random faults.")] = True,
     cases: Annotated[
-        bool, typer.Option("--cases/--no-cases", help="Faults one by one, control and guard, drives; else the campaign alone.")
+        bool, typer.Option("--cases/--no-cases", help="Single faults and fault-free drives; else the campaign alone.")
     ] = True,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the campaign.")] = 1,
     hours: Annotated[
