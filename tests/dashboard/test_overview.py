@@ -221,7 +221,7 @@ def test_a_mask_is_a_banner_on_every_page_with_whose_it_is_why_and_until_when(tm
         live.refresh()
         page = overview(live.state(), facts_of(live.plan))
         (banner,) = [b for b in page["banners"] if b["key"] == "mask-pack_voltage_lost"]
-        assert banner["text"].startswith("It stands now, and would be: warning. ")
+        assert banner["text"].startswith("It stands now; without the mask: warning. ")
         assert page["faults"][0]["detail"].endswith("masked: nothing reacts to it")
     finally:
         feed.stop()

@@ -95,7 +95,7 @@ def _masked(mask: Item) -> Item:
     now = ""
     if mask["level"] != "none":
         held = mask["masked_level"]
-        now = f"It stands now{f', and would be: {LEVEL_NAMES[held].lower()}' if held != 'info' else ''}. "
+        now = f"It stands now{f'; without the mask: {LEVEL_NAMES[held].lower()}' if held != 'info' else ''}. "
     text = f"{now}Told only, nothing reacts to it until {mask['until']}. {mask['owner']}: {mask['reason']}"
     return _banner(f"mask-{mask['fault']}", "mask", f"Masked: {mask['name']}", text)
 

@@ -3,13 +3,18 @@
 import { ask, h, keyed, shape, text } from "./dom.js";
 import { Following } from "./link.js";
 
-export const LOST = {
+const LOST = {
   key: "lost",
   level: "critical",
   title: "No connection to the BMS",
   text: "What is shown here is the last that was heard. Treat the pack as live. Trying again …",
   acknowledge: false,
 };
+
+// Connection lost: the masks that were heard of last go on being told.
+export function lostBanners(last) {
+  return [LOST, ...(last ?? []).filter((banner) => banner.level === "mask")];
+}
 
 export function showBanners(parent, banners) {
   keyed(
@@ -49,7 +54,7 @@ class Banners extends Following {
   }
 
   silent(is) {
-    if (is) showBanners(this, [LOST]);
+    if (is) showBanners(this, lostBanners(this.last));
     else if (this.last) this.show(this.last);
   }
 

@@ -1,6 +1,6 @@
 // Overview: state, SOC, power, voltage and temperature to be read from afar, the single-line diagram, limits, faults.
 
-import { LOST, showBanners } from "./banners.js";
+import { lostBanners, showBanners } from "./banners.js";
 import "./diagram.js";
 import { ask, attr, figure, h, icon, keyed, shape, text } from "./dom.js";
 import { Following } from "./link.js";
@@ -55,13 +55,14 @@ class Overview extends Following {
     this.lost = is;
     this.classList.toggle("stale-data", is || !this.fresh);
     this.diagram.stale(is || !this.fresh);
-    if (is) showBanners(this.parts.banners, [LOST]);
+    if (is) showBanners(this.parts.banners, lostBanners(this.banners));
   }
 
   show(data) {
     const p = this.parts;
     this.fresh = data.fresh;
     this.classList.toggle("stale-data", !data.fresh);
+    this.banners = data.banners;
     showBanners(p.banners, data.banners);
     attr(p.state, "data-tone", data.state.level);
     text(p["state-word"], data.state.word);
