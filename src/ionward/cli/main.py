@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "plot": ("recordings", "plot"),
     "faults": ("faults", "faults"),
     "release": ("release", "release"),
+    "contactors": ("contactors", "contactors"),
     "safety": ("safety", "safety_app"),
     "prove": ("prove", "prove"),
     "history": ("history", "history_app"),
