@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import signal
@@ -28,6 +29,7 @@ from ionward.runtime.state_store import (
     StateWriter,
     check_copies,
     holds_state,
+    last_wall_s,
     lock_state_folder,
     read_candidates,
 )
@@ -278,3 +280,13 @@ def test_a_block_that_nobody_wrote_holds_no_state(tmp_path: Path) -> None:
     block = Block.writer(path)
     block.publish(np.frombuffer(record(1), np.int64))
     assert holds_state(path)
+
+
+@pytest.mark.verifies("SR-230")
+def test_the_wall_time_of_the_kept_state_is_known_before_a_run(tmp_path: Path) -> None:
+    """So that a clock that was set back in between makes no mask longer."""
+    assert last_wall_s(tmp_path, tmp_path) == -math.inf
+    StateWriter(tmp_path).write(encode(STATE).tobytes())
+    assert last_wall_s(tmp_path, tmp_path) == STATE.wall_s
+    (tmp_path / COPIES[0]).write_bytes(b"damaged")
+    assert last_wall_s(tmp_path, tmp_path) == -math.inf

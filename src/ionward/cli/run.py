@@ -199,7 +199,7 @@ class Session:
         """
         from ionward.image.masks import Moment, masked_words, with_masks
         from ionward.runtime.live_folder import write_live_folder
-        from ionward.runtime.state_store import check_copies
+        from ionward.runtime.state_store import check_copies, last_wall_s
         from ionward.runtime.survival_record import pack_fingerprint
 
         supervisor = self._supervisor
@@ -210,7 +210,9 @@ class Session:
         refused = check_copies(self._state_dir, pack_fingerprint(plan.system, plan.size), time.time())
         self._simulated = plan.simulated
         supervisor.start([plan.driver_role])
-        began = Moment(time.time(), time.monotonic())
+        # A clock that was set back while nothing ran makes no mask longer.
+        wall_s = max(time.time(), last_wall_s(self._folder, self._state_dir))
+        began = Moment(wall_s, time.monotonic())
         roles = (plan.driver_role, "control", "guard", "recorder", *(("services",) if self._dashboard else ()))
         plan = replace(
             plan,

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from ionward.errors import UserError
 from ionward.runtime.fault_log import FaultLog, note_record, pack_record
-from ionward.runtime.state_store import COPIES, StateWriter, read_candidates
-from ionward.runtime.survival_record import Candidate, Survived, decode, encode
+from ionward.runtime.state_store import COPIES, StateWriter, newest, read_candidates
+from ionward.runtime.survival_record import Survived, encode
 
 CONTACTORS = ("positive", "negative")
 
@@ -21,12 +21,6 @@ class Wear(NamedTuple):
     pack: str
     positive: float
     negative: float
-
-
-def newest(candidates: Sequence[Candidate]) -> Survived | None:
-    """The state with which a BMS would start: the whole copy with the highest number; None where there is none."""
-    whole = [found for found in (decode(data) for _, data in candidates) if isinstance(found, Survived)]
-    return max(whole, key=lambda survived: survived.sequence, default=None)
 
 
 def wear_of(survived: Survived) -> Wear:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -157,6 +158,18 @@ def read_candidates(live_folder: Path, state_folder: Path) -> list[Candidate]:
         except OSError as error:
             found.append(Candidate(f"disk ({name}, {error.strerror})", b""))
     return found
+
+
+def newest(candidates: Sequence[Candidate]) -> Survived | None:
+    """The state with which a BMS would start: the whole copy with the highest number; None where there is none."""
+    whole = [found for found in (decode(data) for _, data in candidates) if isinstance(found, Survived)]
+    return max(whole, key=lambda survived: survived.sequence, default=None)
+
+
+def last_wall_s(live_folder: Path, state_folder: Path) -> float:
+    """Wall time of the state with which a BMS would start; -inf where there is none. The clock may stand before it."""
+    survived = newest(read_candidates(live_folder, state_folder))
+    return survived.wall_s if survived is not None else -math.inf
 
 
 def _slots(path: Path) -> list[tuple[int, bytes]]:
