@@ -23,6 +23,7 @@ from ionward.control.contactors import (
     go,
     keeps_matching,
     matches,
+    meets,
     open_all,
     open_in_order,
     open_now,
@@ -95,7 +96,7 @@ def standby(p: Any, s: Any, m: Array, command: Any) -> None:
     m[SEQ.bus_start_v] = m[SEQ.bus_v]
     m[SEQ.between] = 0.0
     drive(s, 0, 1, 0)
-    precharging = p["has_precharge"] == 1 and (not matches(p, m) or stands_still(m))
+    precharging = p["has_precharge"] == 1 and (not meets(p, m) or stands_still(m))
     go(s, m, STATE_PRECHARGE if precharging else STATE_CLOSING, STEP_NEGATIVE, HOLD_NONE)
 
 
@@ -242,7 +243,7 @@ def _bus_is_charged(p: Any, s: Any, m: Array) -> bool:
     settled = m[SEQ.current_fitted] == 0.0 or abs(s["current_a"]) <= tolerance_a
     if m[SEQ.bus_fitted] == 0.0:
         return bool(settled and elapsed_s(s, m) > 0.5 * p["precharge_timeout_s"])
-    if not (settled and matches(p, m)):
+    if not (settled and meets(p, m)):
         if m[SEQ.bus_v] - m[SEQ.bus_start_v] > PROBE_RISE * m[SEQ.pack_v] and not matches(p, m):
             m[SEQ.between] += m[SEQ.bus_new]
         m[SEQ.samples] = 0.0
@@ -295,7 +296,7 @@ def closing(p: Any, s: Any, m: Array, command: Any) -> None:
 def _may_meet(p: Any, m: Array) -> bool:
     """The positive contact may close: the bus matches, is not measured, or (without a precharge path) is dead."""
     dead = p["has_precharge"] == 0 and abs(m[SEQ.bus_v]) < p["bus_dead_v"]
-    return bool(matches(p, m) or dead or m[SEQ.bus_fitted] == 0.0)
+    return bool(meets(p, m) or dead or m[SEQ.bus_fitted] == 0.0)
 
 
 @njit

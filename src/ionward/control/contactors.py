@@ -80,6 +80,7 @@ SEQ = rows(
         Signal("positive_tap", "", "Tap across the positive contactor: 1 closed, 0 open, -1 cannot be told"),
         Signal("negative_tap", "", "Tap across the negative contactor"),
         Signal("pack_v", "V", "Pack voltage; NaN unknown"),
+        Signal("cells_v", "V", "Sum of the cells; NaN unknown"),
         Signal("bus_v", "V", "Bus voltage; NaN unknown"),
         Signal("bus_fitted", "", "The bus voltage is measured"),
         Signal("bus_new", "", "A new bus sample came"),
@@ -119,6 +120,7 @@ def sense(parameters: Parameters, image: Image, m: Array) -> None:
     m[SEQ.pack_v] = _usable(image.channels, CHANNEL.pack_voltage_v)
     if math.isnan(m[SEQ.pack_v]):
         m[SEQ.pack_v] = s["cell_voltage_sum_v"]
+    m[SEQ.cells_v] = s["cell_voltage_sum_v"]
     m[SEQ.bus_v] = _usable(image.channels, CHANNEL.bus_voltage_v)
     m[SEQ.positive_tap] = _by_tap(_usable(image.channels, CHANNEL.positive_tap_v), m)
     m[SEQ.negative_tap] = _by_tap(_usable(image.channels, CHANNEL.negative_tap_v), m)
@@ -144,8 +146,7 @@ def _follow_bus(p: Any, m: Array) -> None:
     """A bus on its way matches the pack for a moment as it passes by: its next sample has to match as well."""
     apart_v = m[SEQ.pack_v] - m[SEQ.bus_v]
     next_v = apart_v + (apart_v - m[SEQ.bus_apart_v])
-    agrees = abs(apart_v) <= p["precharge_done_v"] and abs(next_v) <= p["precharge_done_v"]
-    m[SEQ.bus_agrees] = m[SEQ.bus_agrees] + 1.0 if agrees else 0.0
+    m[SEQ.bus_agrees] = m[SEQ.bus_agrees] + 1.0 if meets(p, m) and abs(next_v) <= p["precharge_done_v"] else 0.0
     m[SEQ.bus_apart_v] = apart_v
 
 
@@ -204,6 +205,12 @@ def matches(p: Any, m: Array) -> bool:
     """The bus stands at the pack's voltage."""
     difference_v = abs(m[SEQ.pack_v] - m[SEQ.bus_v])
     return bool(difference_v <= p["precharge_done_v"])
+
+
+@njit
+def meets(p: Any, m: Array) -> bool:
+    """The bus stands at the pack's voltage, and the sum of the cells says so too: the sensor of the pack may be off."""
+    return bool(matches(p, m) and not abs(m[SEQ.cells_v] - m[SEQ.bus_v]) > p["bus_sum_match_v"])
 
 
 @njit

@@ -20,6 +20,7 @@ from ionward.proving.prove.quantities import path_closed
 from ionward.twin.plant import Plant
 from ionward.twin.rows import (
     CELLS,
+    FAULT_DRIFT,
     FAULT_GAIN,
     FAULT_LOST,
     FAULT_NAN,
@@ -141,9 +142,9 @@ def falsified(sensors: Array, k: int) -> bool:
 
 @njit
 def is_off(plant: Plant, channel: int) -> bool:
-    """The sensor follows the truth, at a constant distance or by a share too much."""
+    """The sensor follows the truth, at a distance that is constant or grows, or by a share too much."""
     fault = plant.channel_sensors[SENSE.fault, channel]
-    return bool(fault in (FAULT_OFFSET, FAULT_GAIN))
+    return bool(fault in (FAULT_OFFSET, FAULT_GAIN, FAULT_DRIFT))
 
 
 @njit
@@ -193,9 +194,9 @@ def check_switching(dog: Watchdog, plant: Plant, dt_s: float, time_s: float) -> 
 
     Excused: a positive contact that was welded before, on which the negative one has to be closed to find it out; a
     contact that chatters, which falls off and closes by itself; a path in which a fuse is open, so that nothing is
-    joined; a sensor of bus or pack that is off by a constant or a share, which nothing can tell while they are
-    apart (one that stands still can be told, and is not excused); and a bus that stood at the pack's voltage and has
-    left it since its last sample, with the contact on its way.
+    joined; a sensor of the bus that is off by a constant, a share or a drift, which nothing can tell while it is apart
+    (one that stands still can be told, and is not excused; that of the pack has the cells beside it); and a bus that
+    stood at the pack's voltage and has left it since its last sample, with the contact on its way.
     """
     b, past, state = dog.bounds, dog.past, plant.state
     closed, chatters = plant.contactors[KON.closed], plant.contactors[KON.chatters_s]
@@ -204,7 +205,7 @@ def check_switching(dog: Watchdog, plant: Plant, dt_s: float, time_s: float) -> 
     fuse_open = state[STATE.fuse_blown] > 0.0 or state[STATE.pyrofuse_fired] > 0.0
     if main and past[PAST.main_closed] == 0.0 and b[BOUND.has_contactors] > 0.0:
         matches = past[PAST.apart_v] <= b[BOUND.match_v] or abs(past[PAST.bus_v]) < b[BOUND.dead_v]
-        off = is_off(plant, CHANNEL.bus_voltage_v) or is_off(plant, CHANNEL.pack_voltage_v)
+        off = is_off(plant, CHANNEL.bus_voltage_v)
         left = past[PAST.left_s] <= b[BOUND.unseen_s] <= past[PAST.matched_s]
         if not (matches or by_itself or fuse_open or off or left) and past[PAST.positive_welded] == 0.0:
             note(dog, INVARIANT.mismatched_closing, time_s, MAIN_POSITIVE, past[PAST.apart_v])
