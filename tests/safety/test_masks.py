@@ -26,11 +26,12 @@ from ionward.safety.protect import hold_masks, judge_all, react
 
 pytestmark = pytest.mark.verifies("SR-230")
 MASKABLE = [fault.id for fault in FAULTS if fault.maskable]
+CYCLE_S = 0.05
 SPREAD = "temperature_disagreement"  # info, warning and fault; it latches
 
 
 def masked(fault: str, until_s: float, start_s: float = 100.0) -> Kernel:
-    k = Kernel(start_s=start_s, settle=False)
+    k = Kernel(start_s=start_s, settle=False, cycle_s=CYCLE_S)
     k.parameters.faults[FAULTP.mask_until_s, getattr(FAULT_ID, fault)] = until_s
     k.run(0.3)
     return k
@@ -42,7 +43,7 @@ def hot(k: Kernel, kelvin: float) -> None:
 
 
 def test_it_is_told_at_info_with_its_place_and_count_and_nothing_follows() -> None:
-    k = Kernel(settle=False)
+    k = Kernel(settle=False, cycle_s=CYCLE_S)
     for fault in (SPREAD, "temperature_spread"):  # the other one sees the same
         k.parameters.faults[FAULTP.mask_until_s, getattr(FAULT_ID, fault)] = 1000.0
     k.run(0.3)
@@ -91,7 +92,7 @@ def test_a_mask_that_has_ended_never_comes_back_with_a_clock_that_goes_back() ->
 
 def test_a_mask_that_begins_while_running_does_not_hold() -> None:
     """Only the start may mask: a table that changes later is no way around protection."""
-    k = Kernel()
+    k = Kernel(cycle_s=CYCLE_S)
     k.parameters.faults[FAULTP.mask_until_s, getattr(FAULT_ID, SPREAD)] = 1000.0
     hot(k, 30.0)
     k.run(12.0)
@@ -107,7 +108,7 @@ def test_no_end_in_the_future_is_no_mask(until_s: float) -> None:
 
 
 def test_what_was_latched_at_the_start_stays_latched_until_acknowledged() -> None:
-    k = Kernel(settle=False)
+    k = Kernel(settle=False, cycle_s=CYCLE_S)
     f = getattr(FAULT_ID, SPREAD)
     k.parameters.faults[FAULTP.mask_until_s, f] = 1000.0
     k.image.faults[FAULT.latched_level, f] = LEVEL_FAULT
@@ -130,7 +131,7 @@ def test_no_other_fault_is_touched() -> None:
 @pytest.mark.parametrize("fault", MASKABLE)
 def test_every_maskable_fault_is_held_and_let_go(fault: str) -> None:
     """Its verdict as bad as can be: info at most before the end, its own level after it."""
-    k, f = Kernel(settle=False), getattr(FAULT_ID, fault)
+    k, f = Kernel(settle=False, cycle_s=CYCLE_S), getattr(FAULT_ID, fault)
     levels = k.parameters.levels[:, :, f]
     highest = int(np.flatnonzero(np.isfinite(levels[:, LEVELP.set])).max()) + 1
     above = k.parameters.faults[FAULTP.above, f] > 0.0

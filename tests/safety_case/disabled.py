@@ -113,6 +113,9 @@ SAMPLE = (
            replaced(protect, "write_event", nothing)),
     Sample("SR-129", f"{PROTECT}::test_the_pyrofuse_never_fires_by_current_alone_or_on_a_single_sample", "",
            replaced(protect, "wish_pyrofuse", fire)),
+    # No mask ever holds.
+    Sample("SR-230", "tests/safety/test_masks.py::test_it_is_told_at_info_with_its_place_and_count_and_nothing_follows",
+           "", replaced(protect, "hold_masks", nothing)),
     # The sequence does not hear protection; any bus matches; no wait ends.
     Sample("SR-122", f"{SEQUENCE}::test_open_now_opens_everything_in_the_same_tick_from_every_step", "",
            replaced(sequence, "_obey", nothing)),
