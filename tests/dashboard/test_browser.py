@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 from helpers.browser import browser
 from helpers.dashboard_server import dashboard_server
 from helpers.examples import example
+from helpers.masks import day
 
 PAGES = {
     "/": ".hero .big",
@@ -229,3 +230,25 @@ def test_a_trend_is_saved_as_a_table(address: str, chromium: Browser) -> None:
         assert len(lines) > 5
         assert all(len(line.split(",")) == 4 for line in lines)
         assert told == []
+
+
+@pytest.mark.verifies("SR-232")
+@pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (400, "dark")])
+def test_a_mask_stands_on_every_page_also_when_the_connection_is_lost(
+    tmp_path: Path, chromium: Browser, width: int, scheme: str
+) -> None:
+    pack = tmp_path / "pack.toml"
+    mask = f'[[masks]]\nfault = "cooling_lost"\nowner = "Ada Long"\nreason = "fan wire broken"\nuntil = "{day(20)}"\n'
+    pack.write_text(example("ev-96s").read_text(encoding="utf-8") + "\n" + mask, encoding="utf-8")
+    with opened(chromium, width, scheme) as (page, _):
+        banner = page.locator('.banner[data-level="mask"]')
+        with dashboard_server(pack, tmp_path / "feed") as address:
+            for path in PAGES:
+                page.goto(f"{address}{path}")
+                expect(banner).to_have_count(1)
+                expect(banner).to_be_visible()
+                for part in ("Masked: Cooling lost", "Ada Long", "fan wire broken", day(20)):
+                    expect(banner).to_contain_text(part)
+                assert page.evaluate("document.documentElement.scrollWidth") <= width
+        expect(page.locator('.banner[data-level="critical"]')).to_contain_text("No connection to the BMS")
+        expect(banner).to_be_visible()
