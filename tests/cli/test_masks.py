@@ -19,7 +19,8 @@ FAULT = "cooling_lost"
 
 def pack(folder: Path, until: str) -> str:
     path = folder / "pack.toml"
-    mask = f'[[masks]]\nfault = "{FAULT}"\nowner = "Ada Long"\nreason = "fan wire broken"\nuntil = "{until}"\n'
+    who = 'owner = "Ada Long"\nreason = "fan wire broken [/] [4711]"'
+    mask = f'[[masks]]\nfault = "{FAULT}"\n{who}\nuntil = "{until}"\n'
     path.write_text(example("ev-96s").read_text(encoding="utf-8") + "\n" + mask, encoding="utf-8")
     return str(path)
 
@@ -31,7 +32,7 @@ def ionward(*arguments: str) -> Result:
 def told(text: str, until: str) -> bool:
     """Which fault, by whom, why and until when."""
     one_line = " ".join(text.split())
-    return all(part in one_line for part in ("MASKED", FAULT, "Ada Long", "fan wire broken", until))
+    return all(part in one_line for part in ("MASKED", FAULT, "Ada Long", "fan wire broken [/] [4711]", until))
 
 
 def test_check_and_faults_and_simulate_and_prove_tell_a_mask(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,7 +25,9 @@ GOOD = {"fault": "cooling_lost", "owner": "Ada Long", "reason": "fan feedback wi
 
 def pack(folder: Path, *masks: dict[str, str], more: str = "") -> Path:
     """The EV example with masks."""
-    tables = "".join("\n[[masks]]\n" + "".join(f"{key} = {value!r}\n" for key, value in mask.items()) for mask in masks)
+    tables = "".join(
+        "\n[[masks]]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in mask.items()) for mask in masks
+    )
     path = folder / "pack.toml"
     path.write_text(example("ev-96s").read_text(encoding="utf-8") + "\n" + more + tables, encoding="utf-8")
     return path
@@ -49,6 +52,7 @@ def test_what_is_wrong_with_a_mask_is_one_clear_line(tmp_path: Path) -> None:
     assert problem(tmp_path, owner=None) == "masks[0].owner: is missing; write it"
     assert problem(tmp_path, owner="  ").startswith('masks[0].owner: value "  ": is blank; write the name')
     assert problem(tmp_path, reason="").startswith('masks[0].reason: value "": is blank; write why')
+    assert "has a line break" in problem(tmp_path, reason="one\ntwo")
     assert problem(tmp_path, until="soon").startswith('masks[0].until: value "soon": is no day, and no moment')
     assert problem(tmp_path, until="2026-12-24T18:00").startswith('masks[0].until: value "2026-12-24T18:00": is no day')
     assert problem(tmp_path, until="2027-02-23") == (
@@ -110,7 +114,7 @@ def test_anything_else_is_no_end(text: str) -> None:
 
 def test_a_date_without_quotes_is_one_too(tmp_path: Path) -> None:
     path = pack(tmp_path, GOOD)
-    path.write_text(path.read_text().replace("until = '2026-12-24'", "until = 2026-12-24"))
+    path.write_text(path.read_text().replace('until = "2026-12-24"', "until = 2026-12-24"))
     assert load_pack(path, wall_s=NOW_S)[0].masks[0].until == "2026-12-24"
 
 

@@ -49,7 +49,7 @@ def print_proof(console: Console, proof: Proof, show_all: bool) -> None:
     for points, case in alike(proof.failed):
         at = ", ".join(points).replace("_", " ")
         console.print(f"[red]✗ {case.fault}[/] ({case.level}) at {at}; {case.place}: {case.injected}")
-        console.print(f"  [red]{case.reason}")
+        console.print(f"  [red]{escape(case.reason)}")
     if show_all:
         console.print(case_table(sorted(proof.cases, key=_is_ok)))
     if proof.cases:
@@ -159,7 +159,7 @@ def case_table(cases: list[Case]) -> Table:
         table.add_column(name, header_style="dim", justify="right" if name in ("told", "open", "budget") else "left")
     table.add_column("", header_style="dim", overflow="fold")
     for c in cases:
-        words = f"[green]ok[/] [dim]{c.reason}[/]" if c.ok else f"[red]{c.reason}[/]"
+        words = f"[green]ok[/] [dim]{c.reason}[/]" if c.ok else f"[red]{escape(c.reason)}[/]"
         table.add_row(
             c.fault, c.level, c.operating_point.replace("_", " "), c.place, ms(c.detected_ms),
             ms(c.opened_ms) if c.opens else "–", ms(c.budget_ms), words,

@@ -51,7 +51,10 @@ def mask_problems(system: System, wall_s: float | None = None) -> Iterator[Probl
             yield Problem(f"{at}.fault", mask.fault, "is masked twice", "leave one of them out", ("masks",))
         seen.add(mask.fault)
         for name, words in (("owner", "the name of who answers for it"), ("reason", "why it is to be told only")):
-            if not getattr(mask, name).strip():
+            if not getattr(mask, name).isprintable():
+                yield Problem(f"{at}.{name}", getattr(mask, name), "has a line break or another control character",
+                              "write one line of text", ("masks",))  # fmt: skip
+            elif not getattr(mask, name).strip():
                 yield Problem(f"{at}.{name}", getattr(mask, name), "is blank", f"write {words}", ("masks",))
         ends_s = until_wall_s(mask.until)
         if ends_s is None:

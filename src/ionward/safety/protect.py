@@ -147,6 +147,8 @@ def hold_masks(parameters: Parameters, image: Image, starts: bool) -> None:
     Its end is an event whose level is the level before. Meets SR-230.
     """
     s, faults, until_s = image.scalars[0], image.faults, parameters.faults[FAULTP.mask_until_s]
+    if not (starts or s["masked_faults"] > 0):
+        return  # no mask holds, and none can begin
     held = 0
     for f in range(faults.shape[1]):
         held_before = faults[FAULT.masked, f] > 0.0
