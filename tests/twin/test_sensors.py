@@ -138,3 +138,12 @@ def test_any_seed_gives_a_valid_state(seed: int) -> None:
     a, b = noise.new_generator(seed)
     assert 1 <= a < 2147483563
     assert 1 <= b < 2147483399
+
+
+def test_a_sensor_of_what_is_not_there_says_nothing_compiled_or_not() -> None:
+    """A truth that is no number passes the rounding to a digit."""
+    for function in (sample, getattr(sample, "py_func", sample)):
+        raw = new_raw()
+        function(sensors(resolution=0.1), np.array([math.nan]), raw, 0.0, noise.new_generator(1), QUANTILES)
+        assert math.isnan(raw[RAW.value, 0])
+        assert raw[RAW.time_s, 0] == 0.0
