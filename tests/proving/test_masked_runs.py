@@ -13,6 +13,7 @@ from helpers.proving import quick_system, silent
 from helpers.scenarios import scenario, small_system
 from ionward.image.build import build_parameters
 from ionward.image.masks import Moment, with_masks
+from ionward.proving.prove.html import page
 from ionward.proving.prove.proof import Wanted, prove
 from ionward.proving.recording import RunRecorder
 from ionward.proving.simulation import Result, Simulation
@@ -78,6 +79,9 @@ def test_a_masked_fault_is_not_proven() -> None:
     values = proof.as_json()
     assert values["ok"] is False
     assert values["masks"][0]["owner"] == "Ada Long"
+    report = page(proof, parameters)
+    assert "Masked: not proven" in report
+    assert "Ada Long" in report
     other = prove(system, parameters, silent, Wanted("bus_voltage_lost", "rest", workers=1))
     assert other.ok
     assert other.masks == []
