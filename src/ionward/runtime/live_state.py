@@ -15,6 +15,7 @@ from ionward.image.events import LEVEL_WORDS, place_words, value_words
 from ionward.image.faults import FAULTS, Fault
 from ionward.image.inputs import CHANNEL
 from ionward.image.signals import CELL, EVENT, EVENT_SLOTS, FAULT, MEASURED, MODULE
+from ionward.runtime.live_masks import masks
 from ionward.runtime.live_snapshot import STALE_S, Snapshot, contact_positions, enables
 from ionward.runtime.live_values import number, whole, word
 from ionward.runtime.pyrofuse import TEST_REFUSED
@@ -290,24 +291,6 @@ def _fault(s: Snapshot, k: int, raised: tuple[int, float] | None) -> dict[str, A
         "masked": is_masked,
         "masked_level": behind,
     }
-
-
-def masks(s: Snapshot) -> list[dict[str, Any]]:
-    """Masks in force, as the image has them: whose, why, until when, and what they hold back now. Meets SR-232."""
-    out = []
-    for number_of in np.flatnonzero(s.image.faults[FAULT.masked] > 0).tolist():
-        fault, column = FAULTS[number_of], s.image.faults[:, number_of]
-        told = s.traits.masks.get(fault.id, {})
-        out.append({
-            "fault": fault.id,
-            "name": fault.name,
-            "owner": str(told.get("owner", "")),
-            "reason": str(told.get("reason", "")),
-            "until": str(told.get("until", "")),
-            "level": word(sg.LEVELS, column[FAULT.level]),
-            "masked_level": word(sg.LEVELS, column[FAULT.masked_level]),
-        })  # fmt: skip
-    return out
 
 
 def _waits(fault: Fault, cools_s: float) -> str:
