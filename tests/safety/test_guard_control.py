@@ -129,6 +129,16 @@ def test_a_changed_table_is_told_within_a_round_and_until_it_is_right_again(numb
 
 
 @pytest.mark.verifies("SR-220")
+def test_of_several_changed_slices_the_first_one_is_named() -> None:
+    b = bench()
+    b.good()
+    for number in (1, 3):
+        b.tables[number] ^= 1
+    verdict = b.step(2 * len(SUMS))
+    assert (verdict.reason, verdict.place) == (GUARD_TABLES, 1)
+
+
+@pytest.mark.verifies("SR-220")
 def test_control_that_tells_of_one_slice_only_does_not_pass() -> None:
     """Whatever it tells: each challenge names the next slice."""
     b = bench()

@@ -45,12 +45,20 @@ def apart(gap: str) -> Raw:
     return raw._replace(**{gap: getattr(raw, gap).copy()})
 
 
+def cells_first() -> Raw:
+    """Behind each other, but not in the order in which they are summed up."""
+    words = np.zeros(2 * (CELLS + CHANNELS + SENSORS))
+    cells, channels, temperatures = np.split(words, [2 * CELLS, 2 * (CELLS + CHANNELS)])
+    return Raw(np.zeros(1), channels.reshape(2, -1), cells.reshape(2, -1), temperatures.reshape(2, -1))
+
+
 LAYOUTS: dict[str, Callable[[], Raw]] = {
     "one block": in_one_block,
     "apart": lambda: new_raw(CELLS, SENSORS),
     "channels apart": lambda: apart("channels"),
     "cells apart": lambda: apart("cells"),
     "temperatures apart": lambda: apart("temperatures"),
+    "cells first": cells_first,
 }
 
 

@@ -104,7 +104,7 @@ ticks = st.tuples(
 
 
 @pytest.mark.verifies("SR-110", "SR-111", "SR-112")
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(ticks, max_size=60),
     st.lists(st.booleans(), min_size=4, max_size=4),

@@ -119,7 +119,7 @@ def descriptions(draw: st.DrawFn) -> Described:
 
 
 @pytest.mark.verifies("SR-110", "SR-111", "SR-112", "SR-125", "SR-126", "SR-128")
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(descriptions(), st.lists(looks_at(SHORT_S), max_size=60), st.booleans())
 def test_any_course_of_a_fault_is_that_of_the_slow_model(described: Described, looks: list[Look], above: bool) -> None:
     compare(*(described, looks) if above else mirrored(described, looks))
@@ -130,7 +130,7 @@ QUICK = (None, None, Step(3.0, 2.0, 1.0, 0.0), Step(4.0, 3.5, 1.0, 0.0))
 MINUTES_S = [1.0, 60.0, 600.0, 1200.0, 1799.0, 3599.0, HOUR_S]
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(
     st.integers(0, 3), st.sampled_from([0.0, 1.0, 600.0]), st.booleans(),
     st.lists(st.tuples(st.sampled_from([0.0, 0.0, 3.5, 3.5, 5.0]), st.sampled_from(MINUTES_S), seldom, seldom),

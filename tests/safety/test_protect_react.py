@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -74,6 +75,14 @@ def test_the_gravest_level_decides_and_each_fault_blocks_its_own_direction(
         assert k.s["open_fault"] == min(worst, key=lambda f: since_s[f], default=-1)
     due_s = [since_s[f] + FAULTS[f].ftti_s for f in asks if k.image.faults[FAULT.level, f] >= LEVEL_FAULT]
     assert same(float(k.s["open_by_s"]), min(due_s, default=math.nan))
+
+
+@pytest.mark.parametrize("level", range(LEVEL_CRITICAL + 1))
+@pytest.mark.parametrize("latched", [LEVEL_NONE, LEVEL_FAULT])
+def test_a_hot_balancing_board_stops_balancing_from_its_warning_on(level: int, latched: int) -> None:
+    k = bench({"balancing_board_overtemperature": (level, latched, 0), "overtemperature": (LEVEL_CRITICAL, 0, 0)})
+    react(k.parameters, k.image, k.protect_memory.state[0])
+    assert k.s["balance_allowed"] == (max(level, latched) < LEVEL_WARNING)
 
 
 def test_of_faults_that_came_together_the_first_of_the_catalogue_is_named() -> None:

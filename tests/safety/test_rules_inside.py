@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+import operator
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.judging import judged
 from helpers.kernel import Kernel
 from ionward.image.exchange import GUARD_SILENT
 from ionward.image.signals import LEVEL_CRITICAL, LEVEL_FAULT, LEVEL_NONE, LEVEL_WARNING, OPEN_IN_ORDER, OPEN_NOW
+from ionward.safety.rules_inside import memory_rules, parity
 
 INSIDE = ("cycle_stopped", "cycle_overrun", "guard_withholds", "enable_lost")
 
@@ -115,3 +121,44 @@ def test_clearing_forgets_the_counts_of_what_is_over_and_of_nothing_else() -> No
     kernel.command["clear_count"] += 1
     kernel.tick()
     assert kernel.fault("cycle_stopped", "count") == 0
+
+
+TABLES = ("levels", "faults", "channel_limits", "cell_limits", "sensor_limits", "curves", "words")
+
+
+@pytest.mark.verifies("SR-091")
+@pytest.mark.parametrize("table", TABLES)
+def test_the_table_that_has_changed_is_named_within_a_round(table: str) -> None:
+    kernel = Kernel(settle=False)
+    state, sums = kernel.protect_memory.state[0], kernel.protect_memory.sums
+
+    def a_round() -> list[float]:
+        told = []
+        for _ in TABLES:
+            memory_rules(kernel.parameters, kernel.image.faults, kernel.protect_memory.verdicts, state, sums)
+            told.append(judged(kernel, "configuration_changed"))
+        return told
+
+    assert a_round() == a_round() == [0.0] * len(TABLES)
+    words = getattr(kernel.parameters, table).reshape(-1).view(np.int64)
+    words[-1] ^= 1 << 17
+    number = TABLES.index(table)
+    assert a_round() == [0.0] * number + [number + 1.0] * (len(TABLES) - number)
+    words[-1] ^= 1 << 17  # what has changed once is not believed any more
+    assert a_round() == [number + 1.0] * len(TABLES)
+
+
+@pytest.mark.verifies("SR-092")
+def test_a_fault_block_is_compared_with_what_the_tick_before_left() -> None:
+    kernel = Kernel(settle=False)
+    state, sums = kernel.protect_memory.state[0], kernel.protect_memory.sums
+    for sealed, left, told in ((0, 1, 0.0), (1, 0, 0.0), (1, 1, 1.0)):
+        state["sealed"], state["seal"] = sealed, parity(kernel.image.faults) ^ left
+        memory_rules(kernel.parameters, kernel.image.faults, kernel.protect_memory.verdicts, state, sums)
+        assert judged(kernel, "image_corrupted") == told
+
+
+@given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=12))
+def test_a_parity_is_the_exclusive_or_of_all_words(words: list[int]) -> None:
+    block = np.array(words, np.int64).view(np.float64).reshape(1, -1)
+    assert parity(block) == functools.reduce(operator.xor, words)

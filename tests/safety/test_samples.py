@@ -155,7 +155,7 @@ def histories(draw: st.DrawFn) -> list[tuple[float, float, float]]:
 
 
 @pytest.mark.verifies("SR-100", "SR-101")
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(histories())
 def test_validation_agrees_with_the_slow_model(history: list[tuple[float, float, float]]) -> None:
     items, slow = Items(3), SlowItem()  # neighbours are silent: a block with silent items judges as one without
@@ -167,7 +167,7 @@ def test_validation_agrees_with_the_slow_model(history: list[tuple[float, float,
         assert items.seen(0) == pytest.approx((math.nan, BAD, REASON_NO_VALUE, False), nan_ok=True)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(histories(), min_size=2, max_size=4))
 def test_items_do_not_disturb_each_other(all_histories: list[list[tuple[float, float, float]]]) -> None:
     ticks = min(map(len, all_histories))
