@@ -10,6 +10,7 @@ from ionward.control.contactors import (
     CLOSED,
     OPEN,
     SEQ,
+    STABLE_SAMPLES,
     STEP_CHARGE,
     STEP_NEGATIVE,
     STEP_NONE,
@@ -20,9 +21,12 @@ from ionward.control.contactors import (
     drive,
     elapsed_s,
     go,
+    keeps_matching,
     matches,
+    meets,
     open_all,
     open_in_order,
+    open_now,
     stands_still,
 )
 from ionward.image.inputs import Array
@@ -54,8 +58,6 @@ from ionward.image.signals import (
     STATE_STANDBY,
 )
 
-# New bus samples in a row that must agree before a step trusts them.
-STABLE_SAMPLES = 3
 # A short circuit is told after this share of the longest precharge. A bus that is complete in time has a time constant
 # of at most timeout / ln(start / done), so that it has risen by 1 - (done / start)^share by then; half is asked for.
 SHORT_SHARE = 0.25
@@ -94,7 +96,7 @@ def standby(p: Any, s: Any, m: Array, command: Any) -> None:
     m[SEQ.bus_start_v] = m[SEQ.bus_v]
     m[SEQ.between] = 0.0
     drive(s, 0, 1, 0)
-    precharging = p["has_precharge"] == 1 and (not matches(p, m) or stands_still(m))
+    precharging = p["has_precharge"] == 1 and (not meets(p, m) or stands_still(m))
     go(s, m, STATE_PRECHARGE if precharging else STATE_CLOSING, STEP_NEGATIVE, HOLD_NONE)
 
 
@@ -120,8 +122,8 @@ def _held_back(p: Any, s: Any, m: Array, command: Any) -> int:
 
 @njit
 def _bus_is_in_the_way(p: Any, s: Any, m: Array) -> bool:
-    """The bus is live and stands elsewhere than the pack. Above it, the wish is refused after a while."""
-    if m[SEQ.bus_fitted] == 0.0 or matches(p, m) or abs(m[SEQ.bus_v]) < p["bus_dead_v"]:
+    """The bus is live and stands elsewhere than the pack, or passes by. Above it, the wish is refused after a while."""
+    if m[SEQ.bus_fitted] == 0.0 or keeps_matching(m) or abs(m[SEQ.bus_v]) < p["bus_dead_v"]:
         m[SEQ.live_s] = math.nan
         return False
     if math.isnan(m[SEQ.live_s]):
@@ -241,7 +243,7 @@ def _bus_is_charged(p: Any, s: Any, m: Array) -> bool:
     settled = m[SEQ.current_fitted] == 0.0 or abs(s["current_a"]) <= tolerance_a
     if m[SEQ.bus_fitted] == 0.0:
         return bool(settled and elapsed_s(s, m) > 0.5 * p["precharge_timeout_s"])
-    if not (settled and matches(p, m)):
+    if not (settled and meets(p, m)):
         if m[SEQ.bus_v] - m[SEQ.bus_start_v] > PROBE_RISE * m[SEQ.pack_v] and not matches(p, m):
             m[SEQ.between] += m[SEQ.bus_new]
         m[SEQ.samples] = 0.0
@@ -278,7 +280,10 @@ def closing(p: Any, s: Any, m: Array, command: Any) -> None:
     elif m[SEQ.step] == STEP_NEGATIVE:
         _negative_on_live_bus(p, s, m, command)
     elif m[SEQ.step] == STEP_POSITIVE:
-        if _has_closed(p, s, m, command, m[SEQ.positive]):
+        if m[SEQ.positive] != CLOSED and not _may_meet(p, m):
+            # The bus left while the contact was on its way: its coil is let go before it gets there.
+            open_now(p, s, m, STATE_STANDBY, HOLD_BUS_LIVE if m[SEQ.complete] == 1.0 else HOLD_MEASUREMENT)
+        elif _has_closed(p, s, m, command, m[SEQ.positive]):
             drive(s, 1, 1, 0)
             go(s, m, STATE_CLOSING, STEP_RELEASE, s["state_reason"])
     elif m[SEQ.precharge] != CLOSED:
@@ -288,16 +293,21 @@ def closing(p: Any, s: Any, m: Array, command: Any) -> None:
 
 
 @njit
+def _may_meet(p: Any, m: Array) -> bool:
+    """The positive contact may close: the bus matches, is not measured, or (without a precharge path) is dead."""
+    dead = p["has_precharge"] == 0 and abs(m[SEQ.bus_v]) < p["bus_dead_v"]
+    return bool(meets(p, m) or dead or m[SEQ.bus_fitted] == 0.0)
+
+
+@njit
 def _negative_on_live_bus(p: Any, s: Any, m: Array, command: Any) -> None:
     """Without precharge: the bus must match (or, without a precharge path, be dead) until the positive one closes.
 
     Meets SR-140.
     """
-    dead = p["has_precharge"] == 0 and abs(m[SEQ.bus_v]) < p["bus_dead_v"]
-    unknown = p["has_precharge"] == 0 and m[SEQ.bus_fitted] == 0.0
     if m[SEQ.complete] != 1.0:
         open_all(s, m, STATE_STANDBY, HOLD_MEASUREMENT)
-    elif not (matches(p, m) or dead or unknown):
+    elif not _may_meet(p, m):
         open_all(s, m, STATE_STANDBY, HOLD_BUS_LIVE)
     elif _has_closed(p, s, m, command, m[SEQ.negative]):
         drive(s, 1, 1, 0)

@@ -47,6 +47,8 @@ UNKNOWN, OPEN, CLOSED = -1.0, 0.0, 1.0
 TAP_APART = 0.1
 # New bus samples in a row that read the same to the last digit: noise moves that of a sensor that measures.
 STILL_SAMPLES = 5
+# New bus samples in a row that must agree before a step trusts them.
+STABLE_SAMPLES = 3
 
 SEQ = rows(
     "SequenceFields",
@@ -78,11 +80,14 @@ SEQ = rows(
         Signal("positive_tap", "", "Tap across the positive contactor: 1 closed, 0 open, -1 cannot be told"),
         Signal("negative_tap", "", "Tap across the negative contactor"),
         Signal("pack_v", "V", "Pack voltage; NaN unknown"),
+        Signal("cells_v", "V", "Sum of the cells; NaN unknown"),
         Signal("bus_v", "V", "Bus voltage; NaN unknown"),
         Signal("bus_fitted", "", "The bus voltage is measured"),
         Signal("bus_new", "", "A new bus sample came"),
         Signal("bus_read_v", "V", "Bus voltage when a sample came last"),
         Signal("bus_still", "", "New bus samples in a row that read the same as the one before"),
+        Signal("bus_apart_v", "V", "Pack voltage less bus voltage when a sample came last"),
+        Signal("bus_agrees", "", "New bus samples in a row that matched, and moved so little that the next one will"),
         Signal("current_fitted", "", "The current is measured"),
         Signal("complete", "", "Everything that a connection needs is measured"),
     ),
@@ -99,7 +104,7 @@ def new_sequence_memory(_size: object = None) -> SequenceMemory:
     """Nothing began; the resistor is cold."""
     fields = np.zeros(len(SEQ))
     fields[SEQ.resume_s] = -np.inf
-    fields[SEQ.bus_start_v] = fields[SEQ.live_s] = fields[SEQ.bus_read_v] = np.nan
+    fields[SEQ.bus_start_v] = fields[SEQ.live_s] = fields[SEQ.bus_read_v] = fields[SEQ.bus_apart_v] = np.nan
     fields[SEQ.after] = STATE_STANDBY
     return SequenceMemory(fields)
 
@@ -115,6 +120,7 @@ def sense(parameters: Parameters, image: Image, m: Array) -> None:
     m[SEQ.pack_v] = _usable(image.channels, CHANNEL.pack_voltage_v)
     if math.isnan(m[SEQ.pack_v]):
         m[SEQ.pack_v] = s["cell_voltage_sum_v"]
+    m[SEQ.cells_v] = s["cell_voltage_sum_v"]
     m[SEQ.bus_v] = _usable(image.channels, CHANNEL.bus_voltage_v)
     m[SEQ.positive_tap] = _by_tap(_usable(image.channels, CHANNEL.positive_tap_v), m)
     m[SEQ.negative_tap] = _by_tap(_usable(image.channels, CHANNEL.negative_tap_v), m)
@@ -123,6 +129,7 @@ def sense(parameters: Parameters, image: Image, m: Array) -> None:
     if m[SEQ.bus_new] > 0.0:
         m[SEQ.bus_still] = m[SEQ.bus_still] + 1.0 if m[SEQ.bus_v] == m[SEQ.bus_read_v] else 0.0
         m[SEQ.bus_read_v] = m[SEQ.bus_v]
+        _follow_bus(parameters.scalars[0], m)
     fitted = parameters.channel_limits[MEASURE.fitted, CHANNEL.current_a]
     if parameters.channel_limits[MEASURE.fitted, CHANNEL.current_redundant_a] > fitted:
         fitted = 1.0
@@ -132,6 +139,15 @@ def sense(parameters: Parameters, image: Image, m: Array) -> None:
     complete = complete and (current_known or fitted == 0.0)
     complete = complete and m[SEQ.pack_v] > 0.0 and (m[SEQ.bus_fitted] == 0.0 or not math.isnan(m[SEQ.bus_v]))
     m[SEQ.complete] = 1.0 if complete else 0.0
+
+
+@njit
+def _follow_bus(p: Any, m: Array) -> None:
+    """A bus on its way matches the pack for a moment as it passes by: its next sample has to match as well."""
+    apart_v = m[SEQ.pack_v] - m[SEQ.bus_v]
+    next_v = apart_v + (apart_v - m[SEQ.bus_apart_v])
+    m[SEQ.bus_agrees] = m[SEQ.bus_agrees] + 1.0 if meets(p, m) and abs(next_v) <= p["precharge_done_v"] else 0.0
+    m[SEQ.bus_apart_v] = apart_v
 
 
 @njit
@@ -189,6 +205,18 @@ def matches(p: Any, m: Array) -> bool:
     """The bus stands at the pack's voltage."""
     difference_v = abs(m[SEQ.pack_v] - m[SEQ.bus_v])
     return bool(difference_v <= p["precharge_done_v"])
+
+
+@njit
+def meets(p: Any, m: Array) -> bool:
+    """The bus stands at the pack's voltage, and the sum of the cells says so too: the sensor of the pack may be off."""
+    return bool(matches(p, m) and not abs(m[SEQ.cells_v] - m[SEQ.bus_v]) > p["bus_sum_match_v"])
+
+
+@njit
+def keeps_matching(m: Array) -> bool:
+    """The bus has stood at the pack's voltage for some samples, and does not leave it."""
+    return bool(m[SEQ.bus_agrees] >= STABLE_SAMPLES)
 
 
 @njit

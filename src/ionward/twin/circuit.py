@@ -178,6 +178,10 @@ def solve(contactors: Array, settings: Array, state: Array, outputs: Array, prof
             + 2.0 * steady_a * swing_a * (tau_s / dt_s) * (1.0 - decay)
             + swing_a * swing_a * (tau_s / (2.0 * dt_s)) * (1.0 - decay * decay)
         )
+    if closed and end_v < 0.0:
+        # Whatever draws from the bus draws it to nothing at most, and then what the path lets through.
+        end_v, last_a = 0.0, -emf_v / path_ohm
+        mean_a, square = last_a, last_a * last_a
     peak_a = max(abs(first_a), abs(last_a))
     state[STATE.bus_voltage_v] = end_v
     state[STATE.current_a] = last_a

@@ -20,6 +20,7 @@ from ionward.proving.prove.quantities import path_closed
 from ionward.twin.plant import Plant
 from ionward.twin.rows import (
     CELLS,
+    FAULT_DRIFT,
     FAULT_GAIN,
     FAULT_LOST,
     FAULT_NAN,
@@ -68,6 +69,7 @@ BOUND_SIGNALS = (
     Signal("cold_c", "°C", "As above"),
     Signal("cold_s", "s", "FTTI"),
     Signal("match_v", "V", "Bus and pack may differ by this when the path closes"),
+    Signal("unseen_s", "s", "A bus that leaves may go unseen for this: a sample of its sensor, and two ticks"),
     Signal("dead_v", "V", "Without precharge the bus may be below this"),
     Signal("pyrofuse_charge_a", "A", "The pyrofuse is for charge currents that neither contactor can break"),
     Signal("pyrofuse_discharge_a", "A", "... and discharge currents; sensors' tolerance allowed for"),
@@ -86,6 +88,8 @@ PAST = rows(
         Signal("time_s", "s", "Time of the last check"),
         Signal("main_closed", "", "Both main contacts were closed"),
         Signal("apart_v", "V", "Bus and pack differed by this before the last step"),
+        Signal("matched_s", "s", "How long the bus matched when it matched last"),
+        Signal("left_s", "s", "For how long it has not matched since"),
         Signal("bus_v", "V", "Bus voltage before the last step"),
         Signal("current_a", "A", "Current before the last step, without its sign"),
         Signal("breaks", "", "Contacts that broke too much so far"),
@@ -138,9 +142,9 @@ def falsified(sensors: Array, k: int) -> bool:
 
 @njit
 def is_off(plant: Plant, channel: int) -> bool:
-    """The sensor follows the truth, at a constant distance or by a share too much."""
+    """The sensor follows the truth, at a distance that is constant or grows, or by a share too much."""
     fault = plant.channel_sensors[SENSE.fault, channel]
-    return bool(fault in (FAULT_OFFSET, FAULT_GAIN))
+    return bool(fault in (FAULT_OFFSET, FAULT_GAIN, FAULT_DRIFT))
 
 
 @njit
@@ -185,13 +189,14 @@ def check_values(dog: Watchdog, plant: Plant, dt_s: float, time_s: float) -> Non
 
 
 @njit
-def check_switching(dog: Watchdog, plant: Plant, time_s: float) -> None:
+def check_switching(dog: Watchdog, plant: Plant, dt_s: float, time_s: float) -> None:
     """Closing onto a bus that does not match, and opening above what a contact can break in this direction.
 
     Excused: a positive contact that was welded before, on which the negative one has to be closed to find it out; a
     contact that chatters, which falls off and closes by itself; a path in which a fuse is open, so that nothing is
-    joined; and a sensor of bus or pack that is off by a constant or a share, which nothing can tell while they are
-    apart (one that stands still can be told, and is not excused).
+    joined; a sensor of the bus that is off by a constant, a share or a drift, which nothing can tell while it is apart
+    (one that stands still can be told, and is not excused; that of the pack has the cells beside it); and a bus that
+    stood at the pack's voltage and has left it since its last sample, with the contact on its way.
     """
     b, past, state = dog.bounds, dog.past, plant.state
     closed, chatters = plant.contactors[KON.closed], plant.contactors[KON.chatters_s]
@@ -200,12 +205,18 @@ def check_switching(dog: Watchdog, plant: Plant, time_s: float) -> None:
     fuse_open = state[STATE.fuse_blown] > 0.0 or state[STATE.pyrofuse_fired] > 0.0
     if main and past[PAST.main_closed] == 0.0 and b[BOUND.has_contactors] > 0.0:
         matches = past[PAST.apart_v] <= b[BOUND.match_v] or abs(past[PAST.bus_v]) < b[BOUND.dead_v]
-        off = is_off(plant, CHANNEL.bus_voltage_v) or is_off(plant, CHANNEL.pack_voltage_v)
-        if not (matches or by_itself or fuse_open or off) and past[PAST.positive_welded] == 0.0:
+        off = is_off(plant, CHANNEL.bus_voltage_v)
+        left = past[PAST.left_s] <= b[BOUND.unseen_s] <= past[PAST.matched_s]
+        if not (matches or by_itself or fuse_open or off or left) and past[PAST.positive_welded] == 0.0:
             note(dog, INVARIANT.mismatched_closing, time_s, MAIN_POSITIVE, past[PAST.apart_v])
     past[PAST.main_closed] = 1.0 if main else 0.0
     past[PAST.positive_welded] = plant.contactors[KON.welded, MAIN_POSITIVE]
     past[PAST.apart_v] = abs(state[STATE.bus_voltage_v] - state[STATE.emf_v])
+    if past[PAST.apart_v] > b[BOUND.match_v]:
+        past[PAST.left_s] += dt_s
+    else:
+        past[PAST.matched_s] = dt_s + (past[PAST.matched_s] if past[PAST.left_s] == 0.0 else 0.0)
+        past[PAST.left_s] = 0.0
     past[PAST.bus_v] = state[STATE.bus_voltage_v]
     breaks = 0.0
     worst = -1
@@ -281,7 +292,7 @@ def check(dog: Watchdog, plant: Plant, image: Image, command: Any) -> None:
     dt_s = time_s - past_s if past_s == past_s else 0.0
     dog.past[PAST.time_s] = time_s
     check_values(dog, plant, dt_s, time_s)
-    check_switching(dog, plant, time_s)
+    check_switching(dog, plant, dt_s, time_s)
     check_pyrofuse(dog, plant, image, time_s)
     check_limits(dog, image, time_s)
     check_latches(dog, image, command, time_s)
