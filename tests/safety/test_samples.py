@@ -389,3 +389,34 @@ def test_the_greatest_age_is_the_same_while_another_item_comes() -> None:
     items.tick(0.0)
     items.sample(AGE_S, 3.0, item=1)
     assert items.seen(0)[1] == GOOD
+
+
+@pytest.mark.parametrize("judged_by", ["sweep", "one by one"])
+def test_a_new_sample_is_marked_with_one_and_an_old_one_with_nothing(judged_by: str) -> None:
+    items = Items()
+    items.limits[MEASURE.frozen_s] = 0.0
+    items.sample(1.0, 3.0)  # the first one has nothing to be compared with, so that it is looked at by itself
+    if judged_by == "sweep":
+        items.sample(1.01, 3.1)
+    assert items.block[MEASURED.new, 0] == 1.0
+    items.tick(1.015)
+    assert items.block[MEASURED.new, 0] == 0.0
+
+
+def test_a_sample_that_is_a_cycle_ahead_stays_good_while_the_clock_stands() -> None:
+    items = Items()
+    items.sample(1.0, 3.0)
+    assert items.sample(1.0 + CYCLE_S, 3.1, now_s=1.0) == (3.1, GOOD, REASON_NONE, True)
+    items.tick(1.0)
+    assert items.seen() == (3.1, GOOD, REASON_NONE, False)
+    assert items.block[MEASURED.age_s, 0] == 0.0
+
+
+def test_what_is_not_fitted_is_not_taken_in_with_the_others() -> None:
+    items = Items(2)
+    items.limits[MEASURE.fitted, 0] = 0.0
+    fit(items.limits, items.block)
+    for n in range(1, 6):
+        items.raw[:] = [[3.0 + 0.01 * n] * 2, [0.01 * n] * 2]
+        assert items.tick(0.01 * n) == (1, 0, 0)
+        assert math.isnan(items.block[0, 0])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from helpers.judging import judged
 from helpers.kernel import Kernel
-from ionward.image.signals import BAD, CELL, MEASURED
+from ionward.image.signals import BAD, CELL, GOOD, HELD, MEASURED
 from ionward.safety.rules import temperature_rules
 
 
@@ -84,3 +84,11 @@ def test_a_cell_that_is_lost_keeps_the_others_from_clearing(usable: int, complet
     assert (judged(k, "cell_voltage_lost"), judged(k, "cell_voltage_lost", "place")) == (
         (0, -1) if usable == 4 else (1, 2)
     )
+
+
+def test_a_single_refused_temperature_is_seen_at_its_cells_at_once() -> None:
+    k = Kernel(cells=4, sensors=4, modules=2)
+    k.samples.silent.add("temperatures")
+    k.samples.raw.temperatures[:, 1] = math.nan, k.now_s + k.cycle_s
+    k.tick()
+    assert k.image.cells[CELL.temperature_quality].tolist() == [HELD, HELD, GOOD, GOOD]
