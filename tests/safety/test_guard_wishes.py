@@ -158,6 +158,20 @@ def test_wishes_that_no_sound_control_has(changes: dict[str, Any], wished: tuple
     assert (verdict.reason, verdict.place, verdict.tripped) == (GUARD_WISH, place, True)
 
 
+@pytest.mark.verifies("SR-222")
+@pytest.mark.parametrize(("wished", "place"), [(("main_positive", "main_negative"), 0), (("main_negative",), 1),
+                                               (("precharge",), 2)])  # fmt: skip
+def test_what_is_wished_closed_in_the_first_word_while_protection_asks_to_open_is_named(
+    wished: tuple[str, ...], place: int
+) -> None:
+    b = bench()
+    b.channels["bus_voltage_v"] = b.channels["pack_voltage_v"]
+    b.control["open_request"] = 1
+    b.wish(*wished)
+    verdict = b.step(3)
+    assert (verdict.reason, verdict.place, verdict.enable) == (GUARD_WISH, place, False)
+
+
 @pytest.mark.verifies("SR-163")
 def test_precharging_for_too_long_is_told() -> None:
     b = bench()

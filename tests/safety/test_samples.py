@@ -420,3 +420,25 @@ def test_what_is_not_fitted_is_not_taken_in_with_the_others() -> None:
         items.raw[:] = [[3.0 + 0.01 * n] * 2, [0.01 * n] * 2]
         assert items.tick(0.01 * n) == (1, 0, 0)
         assert math.isnan(items.block[0, 0])
+
+
+@pytest.mark.parametrize("values", [(10.0, 11.0, 12.0), (10.0, 9.0, 10.0)])
+def test_a_new_level_is_one_within_which_samples_move_as_fast_as_they_may(values: tuple[float, ...]) -> None:
+    items = Items()
+    items.limits[MEASURE.maximum], items.limits[MEASURE.rate_max] = 100.0, 64.0  # 1 from sample to sample, exactly
+    assert items.sample(1.0, 3.0)[1] == GOOD
+    assert items.sample(1.0 + 1 / 64, 4.0)[:2] == (4.0, GOOD)
+    told = [items.sample(1.0 + (n + 2) / 64, value)[1:3] for n, value in enumerate(values)]
+    assert told == [(HELD, REASON_RATE), (HELD, REASON_RATE), (GOOD, REASON_NONE)]
+
+
+@pytest.mark.parametrize(("bend", "believed"), [(1.0, True), (1.125, False)])
+def test_a_course_is_one_that_bends_by_what_a_sample_may_move(bend: float, believed: bool) -> None:
+    items = Items()
+    items.limits[MEASURE.maximum], items.limits[MEASURE.rate_max] = 100.0, 64.0
+    items.sample(1.0, 0.0)
+    value, step, told = 0.0, 1.5, []
+    for n in range(1, 5):
+        value, step = value + step, step + bend
+        told.append(items.sample(1.0 + n / 64, value)[2])
+    assert told == [REASON_RATE] * 3 + [REASON_NONE if believed else REASON_RATE]
