@@ -88,6 +88,13 @@ def test_control_may_say_the_same_tick_twice() -> None:
     assert found(b, 3)[0] == GUARD_OK
 
 
+@pytest.mark.parametrize("first_cycle", [0, 1, 2, 5000])
+def test_the_first_cycle_of_the_driver_counts_whatever_its_number(first_cycle: int) -> None:
+    b = bench(start_cycles=5)
+    b.driven["cycle"] = first_cycle - 1
+    assert [b.step().enable for _ in range(8)] == [False] * 5 + [True] * 3
+
+
 @pytest.mark.parametrize("first_tick", [0, 1, 2, 5000])
 def test_the_first_word_of_control_counts_whatever_the_number_of_its_tick(first_tick: int) -> None:
     b = bench(start_cycles=5)

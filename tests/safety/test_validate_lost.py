@@ -10,6 +10,9 @@ from hypothesis import strategies as st
 
 from helpers.judging import judged
 from helpers.kernel import Kernel
+from ionward.image.inputs import RAW
+from ionward.image.kernel_memory import HISTORY
+from ionward.image.parameters import MEASURE
 from ionward.image.signals import BAD, CELL, GOOD, HELD, MEASURED
 from ionward.safety.rules import temperature_rules
 
@@ -92,3 +95,32 @@ def test_a_single_refused_temperature_is_seen_at_its_cells_at_once() -> None:
     k.samples.raw.temperatures[:, 1] = math.nan, k.now_s + k.cycle_s
     k.tick()
     assert k.image.cells[CELL.temperature_quality].tolist() == [HELD, HELD, GOOD, GOOD]
+
+
+def test_one_of_two_that_falls_silent_before_the_other_is_gone_alone() -> None:
+    """In a tick in which nothing comes and nothing is refused."""
+    k = Kernel()
+    k.samples.silent |= {"cells", "temperatures"}
+    raw = k.samples.raw
+    for _ in range(5):  # only the first ones go on
+        raw.cells[RAW.time_s, 1:3] = raw.temperatures[RAW.time_s, 0] = k.now_s + k.cycle_s
+        raw.cells[RAW.value, 1:3] += 1e-6
+        k.tick()
+    usable = []
+    for _ in range(8):
+        k.tick()
+        usable.append(int(k.s["cells_usable"]))
+    assert usable == sorted(usable, reverse=True)
+    assert usable[-1] == 2
+    for _ in range(92):
+        k.tick()
+    assert k.s["temperatures_usable"] == 1
+
+
+def test_nothing_is_excused_for_standing_still_while_nothing_comes() -> None:
+    k = Kernel()
+    k.parameters.sensor_limits[MEASURE.frozen_s] = 0.5
+    k.samples.silent.add("temperatures")
+    changed_s = k.validate_memory.temperatures[HISTORY.changed_s].copy()
+    k.run(0.4)
+    assert (k.validate_memory.temperatures[HISTORY.changed_s] == changed_s).all()
