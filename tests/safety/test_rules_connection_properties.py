@@ -11,7 +11,7 @@ import math
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.judging import beside, judged, same
+from helpers.judging import beside, judged, measure, measured, newest_is, same
 from helpers.kernel import Kernel
 from ionward.image.inputs import CHANNEL, CHANNELS
 from ionward.image.parameters import MEASURE
@@ -32,18 +32,6 @@ PAUSES_S = st.sampled_from([0.0, 1 / 64, 1 / 32, 3 / 64, 1 / 8])
 
 def bench() -> Kernel:
     return Kernel(settle=False, contactor_open_s=ALLOWED_S, contactor_close_s=ALLOWED_S)
-
-
-def measure(k: Kernel, name: str, value: float, new: bool = True) -> None:
-    channel = getattr(CHANNEL, name)
-    k.image.channels[MEASURED.value, channel] = value
-    k.image.channels[MEASURED.new, channel] = new
-
-
-def newest_is(k: Kernel, fault: str, new: bool) -> bool:
-    """A new sample counts with its value; without one there is no newest."""
-    newest = judged(k, fault, "newest")
-    return same(newest, judged(k, fault)) if new else math.isnan(newest)
 
 
 @settings(max_examples=EXAMPLES)
@@ -115,6 +103,7 @@ def test_refused_samples_are_counted_once_each_and_forgotten_within_ten_seconds(
         rate = rate * max(1.0 - dt_s / 10.0, 0.0) + refused / 10.0
         assert same(judged(k, "samples_refused"), rate)
         assert newest_is(k, "samples_refused", True)
+        assert judged(k, "samples_refused", "place") == -1
 
 
 reading = st.sampled_from([0.0, 0.5, math.nextafter(0.5, 1.0), 1.0, 1.0, math.nan])
@@ -183,7 +172,7 @@ def test_a_contactor_that_is_commanded_is_judged_by_how_long_it_has_stayed_open(
         assert judged(k, "contactor_stuck_open", "place") == CHANNEL.main_negative_closed
 
 
-volts = st.just(0.0) | beside(-1.0, 0.85 * 14.8, 14.8, 29.6) | st.floats(-20.0, 20.0, width=16)
+volts = measured(st.just(0.0) | beside(-1.0, 0.85 * 14.8, 14.8, 29.6) | st.floats(-20.0, 20.0, width=16))
 bus_tick = st.tuples(volts, volts, st.booleans(), st.tuples(st.booleans(), st.booleans(), st.booleans()), PAUSES_S,
                      beside(-100.0, 0.0, 10.0), st.booleans())  # fmt: skip
 

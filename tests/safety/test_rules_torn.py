@@ -62,6 +62,36 @@ def test_a_pack_whose_spread_is_not_known_has_no_broken_wire() -> None:
     assert torn_apart(k.parameters, k.image.cells, MEAN_V, 2.0, NOWHERE) == (1.0, 1)
 
 
+@pytest.mark.parametrize(("volts", "half_v"), [
+    ((4.0, 1.5), 0.0),  # 1.5 above and 1.0 below: their sum has moved by 0.4 of the half difference, which is too much
+    ((1.5, 4.0), 0.0),
+    ((4.0, 1.4375), 1.28125),
+])  # fmt: skip
+def test_two_that_are_apart_from_the_mean_by_about_the_same_are_torn(volts: tuple[float, float], half_v: float) -> None:
+    k = Kernel(cells=2, settle=False)
+    k.image.cells[CELL.voltage_v] = volts
+    assert torn_apart(k.parameters, k.image.cells, 2.5, 2.0, NOWHERE)[0] == half_v
+
+
+@pytest.mark.parametrize(("mean_v", "volts", "torn"), [
+    (1.5, (0.0, 4.5), True),  # the lower one may stand still lower
+    (1.5, (4.5, 0.0), True),
+    (1.5, (0.0625, 4.5), False),
+    (3.5, (5.0, 0.5), True),  # the upper one may stand still higher
+    (3.5, (0.5, 5.0), True),
+    (3.5, (0.5, 4.9375), False),
+    (3.0, (5.0, 2.5), False),  # more has come to the one than the other has lost, and it would be still more
+    (2.0, (0.0, 2.5), False),
+])  # fmt: skip
+def test_a_reading_at_the_end_of_its_range_may_stand_for_more(
+    mean_v: float, volts: tuple[float, float], torn: bool
+) -> None:
+    k = Kernel(cells=2, settle=False)
+    k.image.cells[CELL.voltage_v] = volts
+    expected = (abs(volts[0] - volts[1]) / 2, 0) if torn else (0.0, -1)
+    assert torn_apart(k.parameters, k.image.cells, mean_v, 2.0, NOWHERE) == expected
+
+
 @pytest.mark.parametrize(("half_v", "place"), [(0.5, NOWHERE), (math.nextafter(0.5, 1.0), 2), (math.nan, NOWHERE)])
 def test_a_wire_is_broken_for_certain_where_its_fault_is_critical(half_v: float, place: int) -> None:
     k = Kernel(settle=False)
