@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
-from helpers.guarding import LIMITS, Bench
+from helpers.guarding import LIMITS, Bench, answer
 from ionward.image.exchange import (
     FLOW_STAGES,
+    GUARD_BUS,
     GUARD_FLOW,
     GUARD_NO_SAMPLES,
     GUARD_OK,
     GUARD_SILENT,
+    GUARD_STARTING,
     GUARD_STOOD,
     GUARD_WISH,
 )
@@ -196,3 +198,28 @@ def test_an_acknowledgement_in_the_cycle_of_the_trip_is_none() -> None:
     assert b.step(5).tripped
     b.control["acknowledged_s"] = tripped_s + CYCLE_S
     assert not b.step().tripped
+
+
+def test_the_samples_of_cycle_zero_are_remembered() -> None:
+    """Control's first answer may have been made of them."""
+    b = bench()
+    b.driven["cycle"] = -1
+    b.step()
+    first_sum = int(b.control["sample_sum"][0])
+
+    def late(record: Any) -> None:
+        record["driver_cycle"], record["sample_sum"] = 0, first_sum
+        answer(record)
+
+    b.spoil = late
+    assert found(b)[0] == GUARD_STARTING
+
+
+@pytest.mark.parametrize(("bus_v", "reason"), [(29.0, GUARD_OK), (28.875, GUARD_BUS), (30.0, GUARD_OK),
+                                               (30.125, GUARD_BUS)])  # fmt: skip
+def test_a_bus_matches_up_to_the_difference_that_is_allowed(bus_v: float, reason: int) -> None:
+    b = bench(bus_match_v=0.5)
+    b.channels.update(pack_voltage_v=29.5, bus_voltage_v=bus_v)
+    b.good()
+    b.wish("main_positive", "main_negative")
+    assert found(b)[0] == reason

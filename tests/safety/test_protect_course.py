@@ -187,3 +187,11 @@ def test_an_event_names_the_place_where_its_level_was_reached(place: int) -> Non
     kernel, _ = compare(Described(QUICK), course)
     assert [(e.level, e.place) for e in kernel.events()] == [(3, place), (4, 7), (3, 7), (0, 7)]
     assert kernel.field("place") == 2
+
+
+def test_each_level_is_left_in_its_own_time_and_needs_its_whole_time_again() -> None:
+    steps = tuple(Step(set_, clear, 2.0, n / 64) for set_, clear, n in zip(SETS, CLEARS, (6, 5, 4, 3), strict=True))
+    tick_s = 1 / 64
+    course = [look(9.0, tick_s)] * 8 + [look(0.0, tick_s)] * 40 + [look(9.0, tick_s)] * 8 + [look(2.5, tick_s)] * 20
+    kernel, _ = compare(Described(steps), [*course, *[look(9.0, tick_s)] * 8])
+    assert kernel.field("level") == CRITICAL

@@ -317,3 +317,17 @@ def test_the_pause_that_a_clock_may_make_is_that_of_fifty_cycles_and_at_least_fi
             clock_rule(k.parameters.scalars[0], k.s, k.protect_memory.verdicts, k.protect_memory.state[0])
         jumped = step_s > (5.0 if cycle_s == 0.01 else 50.0)
         assert judged(k, "clock_jumped") == pytest.approx(step_s if jumped else 0.0)
+
+
+@pytest.mark.parametrize("since_start_s", [0.05, 0.15])
+@pytest.mark.parametrize("lost", [CHANNEL.current_a, CHANNEL.current_redundant_a])
+def test_a_sensor_that_may_still_come_is_not_the_one_that_is_left(lost: int, since_start_s: float) -> None:
+    """One is lost, the other one has not come yet: it may be there at any moment, or is lost as well."""
+    k = Kernel(settle=False)
+    k.protect_memory.state["since_start_s"] = since_start_s
+    both = [CHANNEL.current_a, CHANNEL.current_redundant_a]
+    k.image.channels[MEASURED.quality, both], k.image.channels[MEASURED.age_s, both] = BAD, math.inf
+    k.image.channels[MEASURED.age_s, lost] = 0.2
+    lost_current_rules(k.parameters, k.image, k.protect_memory.verdicts, k.protect_memory.state[0])
+    assert judged(k, "current_redundancy_lost") == 0.0
+    assert judged(k, "current_lost") == (since_start_s > 0.1)

@@ -195,3 +195,17 @@ def test_frames_that_are_wrong_are_a_rate_whatever_the_counters_do(course: list[
             assert newest_is(k, fault, True)
             assert judged(k, fault, "usable") == (not math.isnan(count))
             assert judged(k, fault, "place") == getattr(CHANNEL, f"{fault}_errors")
+
+
+@pytest.mark.parametrize(("tap_v", "share"), [(15.0, 1 / 12), (17.0, 1 / 12), (12.5, 0.5 / 12), (11.0, 1 / 12),
+                                              (0.0, 1.0)])  # fmt: skip
+def test_of_pack_voltage_and_cell_sum_the_one_nearer_to_the_tap_counts(tap_v: float, share: float) -> None:
+    k = bench()
+    k.s["main_positive_close"] = k.s["main_negative_close"] = 1
+    k.s["dt_s"], k.s["cell_voltage_sum_v"] = 1.0, 16.0
+    measure(k, "pack_voltage_v", 12.0)
+    measure(k, "positive_tap_v", tap_v)
+    measure(k, "negative_tap_v", 12.0)
+    for _ in range(2):
+        tap_rules(k.parameters, k.image, k.protect_memory.verdicts, k.protect_memory.points)
+    assert judged(k, "contactor_open_by_voltage") == pytest.approx(share)

@@ -195,3 +195,23 @@ def test_cell_sum_and_pack_voltage_are_compared_while_the_current_stands_still(
                 told = sum_v - (14.5 + 0.125 * n)
             unseen = False
         assert same(float(k.s["cell_sum_difference_v"]), told)
+
+
+@pytest.mark.parametrize(("tolerance_a", "step_a", "steady"), [(1.0, 4.0, True), (1.0, 4.5, False), (8.0, 8.0, True),
+                                                               (8.0, 8.5, False), (1.0, -4.5, False)])  # fmt: skip
+def test_a_current_is_steady_within_two_percent_of_its_rating_or_its_tolerance(
+    tolerance_a: float, step_a: float, steady: bool
+) -> None:
+    k = Kernel(settle=False, current_tolerance_a=tolerance_a)
+    k.image.channels[MEASURED.quality, CHANNEL.pack_voltage_v] = GOOD
+    k.image.channels[MEASURED.value, CHANNEL.pack_voltage_v] = 14.5
+    k.s["cell_voltage_sum_v"] = 14.75
+    good_s, state = k.validate_memory.cells[HISTORY.good_s], k.validate_memory.state[0]
+    for n, current_a in enumerate((0.0, 0.0, step_a)):
+        k.s["time_s"], k.s["current_a"] = 100.0 + n, current_a
+        good_s[:] = 100.0 + min(n, 1)  # in the last tick nothing new comes
+        k.s["cell_samples"] += n < 2
+        k.image.channels[MEASURED.age_s, CHANNEL.pack_voltage_v] = float(n == 2)
+        k.image.channels[MEASURED.new, CHANNEL.pack_voltage_v] = n < 2
+        compare_cell_sum(k.parameters, k.image, state, good_s)
+    assert same(float(k.s["cell_sum_difference_v"]), 0.25 if steady else math.nan)
