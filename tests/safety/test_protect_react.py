@@ -156,3 +156,18 @@ def test_a_start_of_the_memory_is_that_of_a_pack_that_is_open_and_not_judged_yet
     assert (k.s["fault_level"], k.s["open_request"], k.s["open_fault"], k.s["pyrofuse_fire"]) == (0, 0, -1, 0)
     assert (k.s["charge_allowed"], k.s["discharge_allowed"], k.s["balance_allowed"]) == (1, 1, 1)
     assert not np.isfinite(k.s["open_by_s"])
+
+
+@pytest.mark.parametrize(("current_a", "fires"), [(200.0, 0), (math.nextafter(200.0, 300.0), 1), (-400.0, 0),
+                                                  (math.nextafter(-400.0, -500.0), 1)])  # fmt: skip
+def test_the_pyrofuse_leaves_to_a_contactor_what_the_better_one_may_break(current_a: float, fires: int) -> None:
+    k = bench({"overtemperature": (LEVEL_CRITICAL, LEVEL_CRITICAL, 0)})
+    for name, amperes in BREAKS.items():
+        k.parameters.scalars[name] = amperes
+    k.s["current_a"], k.s["current_quality"] = current_a, GOOD
+    k.protect_memory.state["current_is_new"] = 1
+    told = []
+    for _ in range(3):
+        react(k.parameters, k.image, k.protect_memory.state[0])
+        told.append(int(k.s["pyrofuse_fire"]))
+    assert told == [0, fires, fires]

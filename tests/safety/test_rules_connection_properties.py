@@ -150,6 +150,8 @@ def test_a_welded_contactor_is_judged_by_how_long_it_has_stayed_closed(
             first = next(c for c in known if contacts[c].welded_s == worst_s)
             assert judged(k, "contactor_welded") == worst_s
             assert judged(k, "contactor_welded", "place") == CHANNEL.main_positive_closed + first
+        else:
+            assert judged(k, "contactor_welded", "place") == judged(k, "contactor_stuck_open", "place") == -1
 
 
 @settings(max_examples=EXAMPLES)
@@ -298,3 +300,10 @@ def test_without_time_to_close_every_command_that_is_withdrawn_counts() -> None:
     k.s["main_negative_close"] = 0
     assert stuck_s(k, True) == 1 / 64
     assert CHANNEL.main_negative_closed == judged(k, "contactor_stuck_open", "place")
+
+
+def test_of_contactors_that_are_stuck_alike_the_first_one_is_named() -> None:
+    k = late_contact()
+    k.s["precharge_close"] = 1
+    assert stuck_s(k, True, ticks=5) == 4 / 64
+    assert judged(k, "contactor_stuck_open", "place") == CHANNEL.main_negative_closed

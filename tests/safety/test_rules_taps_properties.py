@@ -209,3 +209,25 @@ def test_of_pack_voltage_and_cell_sum_the_one_nearer_to_the_tap_counts(tap_v: fl
     for _ in range(2):
         tap_rules(k.parameters, k.image, k.protect_memory.verdicts, k.protect_memory.points)
     assert judged(k, "contactor_open_by_voltage") == pytest.approx(share)
+
+
+@pytest.mark.parametrize(("name", "side"), [("positive_tap_v", 0), ("negative_tap_v", 1)])
+def test_a_contact_has_the_whole_time_to_open_and_to_close(name: str, side: int) -> None:
+    """Commands count from the tick in which they are seen first; 1/8 s to open, 1/16 s to close."""
+    k = bench()
+    for tap in ("positive_tap_v", "negative_tap_v"):
+        measure(k, tap, PACK_V)
+    measure(k, "bus_voltage_v", 0.0)
+    k.s["main_positive_close"] = k.s["main_negative_close"] = 1
+    k.s["main_negative_close" if side else "main_positive_close"] = 0
+    told = {"contactor_welded_by_voltage": [], "contactor_open_by_voltage": []}
+    for closed in (0, 1):
+        k.s["main_negative_close" if side else "main_positive_close"] = closed
+        measure(k, name, 0.0 if closed else PACK_V)
+        for dt_s in (1 / 16, 1 / 16, 1 / 16, 1 / 16):
+            k.s["dt_s"] = dt_s
+            tap_rules(k.parameters, k.image, k.protect_memory.verdicts, k.protect_memory.points)
+            for fault, values in told.items():
+                values.append(judged(k, fault))
+    assert told["contactor_welded_by_voltage"] == [0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0]
+    assert told["contactor_open_by_voltage"] == [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0]

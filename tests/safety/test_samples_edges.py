@@ -16,6 +16,7 @@ from ionward.image.signals import (
     REASON_FROZEN,
     REASON_NONE,
     REASON_RATE,
+    REASON_TIME,
 )
 from ionward.safety.samples import fit
 
@@ -120,3 +121,11 @@ def test_silence_gives_what_stands_still_its_whole_time_again() -> None:
     times_s = [0.01 * n for n in range(50)] + [0.7 + 0.01 * n for n in range(100)]
     assert all(item.sample(at_s, 3.0)[1] == GOOD for at_s in times_s)
     assert [item.sample(1.7 + 0.01 * n, 3.0)[2] for n in (0, 2)] == [REASON_NONE, REASON_FROZEN]
+
+
+def test_a_sample_that_was_refused_for_its_time_is_not_taken_when_its_time_has_come() -> None:
+    item = Items()
+    item.sample(1.0, 3.0)
+    assert item.sample(1.05, 3.1, now_s=1.02)[1:3] == (HELD, REASON_TIME)
+    item.tick(1.05)
+    assert item.seen() == (3.0, HELD, REASON_TIME, False)

@@ -215,3 +215,13 @@ def test_a_current_is_steady_within_two_percent_of_its_rating_or_its_tolerance(
         k.image.channels[MEASURED.new, CHANNEL.pack_voltage_v] = n < 2
         compare_cell_sum(k.parameters, k.image, state, good_s)
     assert same(float(k.s["cell_sum_difference_v"]), 0.25 if steady else math.nan)
+
+
+@pytest.mark.parametrize("first_a", [50.0, -50.0])
+def test_of_two_currents_that_read_as_much_the_first_one_counts(first_a: float) -> None:
+    k = Kernel(settle=False)
+    channels = [CHANNEL.current_a, CHANNEL.current_redundant_a]
+    k.image.channels[MEASURED.quality, channels], k.image.channels[MEASURED.age_s, channels] = GOOD, 0.0
+    k.image.channels[MEASURED.value, channels] = (first_a, -first_a)
+    choose_current(k.parameters, k.image, k.validate_memory.state[0])
+    assert (k.s["current_a"], k.s["current_quality"]) == (first_a, HELD)
