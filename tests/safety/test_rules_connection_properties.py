@@ -307,3 +307,12 @@ def test_of_contactors_that_are_stuck_alike_the_first_one_is_named() -> None:
     k.s["precharge_close"] = 1
     assert stuck_s(k, True, ticks=5) == 4 / 64
     assert judged(k, "contactor_stuck_open", "place") == CHANNEL.main_negative_closed
+
+
+def test_without_any_feedback_no_contactor_is_named() -> None:
+    k = late_contact()
+    for name in CONTACTORS:
+        measure(k, f"{name}_closed", math.nan)
+    contactor_rules(k.parameters, k.image, k.protect_memory.verdicts, k.protect_memory.contactors, True)
+    for fault in ("contactor_welded", "contactor_stuck_open"):
+        assert (judged(k, fault, "usable"), judged(k, fault, "place")) == (0, -1)
