@@ -118,3 +118,18 @@ class Kernel:
             )
             for e in rows
         ]
+
+
+def prepare(k: Kernel, fault: str) -> None:
+    """Bring the pack slowly, within what cells and sensors can do, to where the fault begins."""
+    if fault.startswith("cell_over"):
+        steps = [(v,) * 4 for v in (3.9, 4.1)]
+    elif fault.startswith("cell_under"):
+        steps = [(v,) * 4 for v in (3.3, 2.85)]
+    elif fault == "cell_voltage_spread":
+        steps = [(3.85, 3.62, 3.7, 3.7)]
+    else:
+        steps = []
+    for voltages in steps:
+        k.cells(*voltages)
+        k.run(0.05)

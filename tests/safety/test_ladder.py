@@ -104,7 +104,7 @@ ticks = st.tuples(
 
 
 @pytest.mark.verifies("SR-110", "SR-111", "SR-112")
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(ticks, max_size=60),
     st.lists(st.booleans(), min_size=4, max_size=4),
@@ -216,3 +216,14 @@ def test_the_threshold_that_is_passed_first_is_found_on_either_side() -> None:
     assert lowest_set(levels, 0, False) == 5.0
     unused = block([None, None, None, None])
     assert (lowest_set(unused, 0, True), lowest_set(unused, 0, False)) == (math.inf, -math.inf)
+
+
+@pytest.mark.verifies("SR-112")
+def test_what_is_known_in_part_interrupts_no_count_and_clears_nothing() -> None:
+    ladder = Ladder([(1.0, 0.5, 3, 0.0), None, None, None])
+    for value, complete in ((2.0, True), (0.0, False), (2.0, False), (0.0, False)):
+        assert ladder.tick(value, complete=complete) == 0
+    assert ladder.tick(2.0) == 1
+    for _ in range(50):
+        assert ladder.tick(0.0, complete=False) == 1
+    assert [ladder.tick(0.0) for _ in range(3)] == [1, 1, 0]

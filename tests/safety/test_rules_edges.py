@@ -8,18 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.judging import judged
 from helpers.kernel import Kernel
 from ionward.image.faults import FAULT_ID, FAULTS
 from ionward.image.inputs import CHANNEL, RAW
-from ionward.image.kernel_memory import VERDICT
 from ionward.image.parameters import FAULTP, MEASURE
 from ionward.image.signals import LEVEL_CRITICAL, LEVEL_NONE, LEVEL_WARNING
 from ionward.safety.protect import protect
 from ionward.safety.validate import validate
-
-
-def judged(k: Kernel, fault: str, field: str = "value") -> float:
-    return float(k.protect_memory.verdicts[getattr(VERDICT, field), getattr(FAULT_ID, fault)])
 
 
 def test_in_a_healthy_pack_every_rule_may_raise_and_clear_its_fault() -> None:

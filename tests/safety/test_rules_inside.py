@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+import operator
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.judging import judged
 from helpers.kernel import Kernel
 from ionward.image.exchange import GUARD_SILENT
 from ionward.image.signals import LEVEL_CRITICAL, LEVEL_FAULT, LEVEL_NONE, LEVEL_WARNING, OPEN_IN_ORDER, OPEN_NOW
+from ionward.safety.rules_inside import WORDS_A_TICK, memory_rules, parity
 
 INSIDE = ("cycle_stopped", "cycle_overrun", "guard_withholds", "enable_lost")
 
@@ -115,3 +121,67 @@ def test_clearing_forgets_the_counts_of_what_is_over_and_of_nothing_else() -> No
     kernel.command["clear_count"] += 1
     kernel.tick()
     assert kernel.fault("cycle_stopped", "count") == 0
+
+
+TABLES = ("levels", "faults", "channel_limits", "cell_limits", "sensor_limits", "curves", "words", "cells", "sensors",
+          "table")  # fmt: skip
+PARTS = 3  # of the cell model's table; every other one is read in one tick
+
+
+class Memory:
+    """The rule of the tables alone, tick by tick, with a cell model of a word more than two ticks read."""
+
+    def __init__(self) -> None:
+        self.kernel = Kernel(settle=False)
+        self.parameters = self.kernel.parameters._replace(table=np.zeros((1, 1, 2 * WORDS_A_TICK + 1)))
+
+    def words(self, table: str) -> np.ndarray:
+        return getattr(self.parameters, table).reshape(-1).view(np.int64)
+
+    def a_round(self) -> list[float]:
+        """What is told in each tick: the table that has changed, from 1."""
+        memory, told = self.kernel.protect_memory, []
+        for _ in range(len(TABLES) - 1 + PARTS):
+            memory_rules(self.parameters, self.kernel.image.faults, memory.verdicts, memory.state[0], memory.sums)
+            told.append(judged(self.kernel, "configuration_changed"))
+        assert memory.state["table"][0] == 0
+        return told
+
+
+@pytest.mark.verifies("SR-091")
+@pytest.mark.parametrize("table", TABLES)
+def test_the_table_that_has_changed_is_named_within_a_round(table: str) -> None:
+    memory = Memory()
+    quiet = [0.0] * (len(TABLES) - 1 + PARTS)
+    assert memory.a_round() == memory.a_round() == quiet
+    memory.words(table)[-1] ^= 1 << 17
+    number = TABLES.index(table)
+    read_before = number if table != "table" else number + PARTS - 1
+    assert memory.a_round() == quiet[:read_before] + [number + 1.0] * (len(quiet) - read_before)
+    memory.words(table)[-1] ^= 1 << 17  # what has changed once is not believed any more
+    assert memory.a_round() == [number + 1.0] * len(quiet)
+
+
+@pytest.mark.verifies("SR-091")
+@pytest.mark.parametrize("word", [0, WORDS_A_TICK - 1, WORDS_A_TICK, 2 * WORDS_A_TICK - 1, 2 * WORDS_A_TICK])
+def test_no_word_of_a_long_table_is_left_out_or_read_twice(word: int) -> None:
+    memory = Memory()
+    memory.a_round()
+    memory.words("table")[word] ^= 1
+    assert memory.a_round()[-1] == 10.0
+
+
+@pytest.mark.verifies("SR-092")
+def test_a_fault_block_is_compared_with_what_the_tick_before_left() -> None:
+    kernel = Kernel(settle=False)
+    state, sums = kernel.protect_memory.state[0], kernel.protect_memory.sums
+    for sealed, left, told in ((0, 1, 0.0), (1, 0, 0.0), (1, 1, 1.0)):
+        state["sealed"], state["seal"] = sealed, parity(kernel.image.faults) ^ left
+        memory_rules(kernel.parameters, kernel.image.faults, kernel.protect_memory.verdicts, state, sums)
+        assert judged(kernel, "image_corrupted") == told
+
+
+@given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=12))
+def test_a_parity_is_the_exclusive_or_of_all_words(words: list[int]) -> None:
+    block = np.array(words, np.int64).view(np.float64).reshape(1, -1)
+    assert parity(block) == functools.reduce(operator.xor, words)

@@ -4,45 +4,22 @@ samples that come early, late or not at all. The expected figures are worked out
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.judging import beside, judged, same, usable
 from helpers.kernel import Kernel
-from ionward.image.faults import FAULT_ID, FAULTS
+from ionward.image.faults import FAULTS
 from ionward.image.inputs import CHANNEL, CHANNEL_SIGNALS, RAW
-from ionward.image.kernel_memory import VERDICT
 from ionward.image.parameters import CELLP, FAULTP
 from ionward.image.signals import EVENT, FAULT, LEVEL_CRITICAL, LEVEL_FAULT, OPEN_IN_ORDER, OPEN_NONE, OPEN_NOW
 from ionward.safety.protect import protect
 from ionward.safety.validate import validate
 
 EXAMPLES = 60
-
-
-def beside(*boundaries: float) -> st.SearchStrategy[float]:
-    """Each boundary, the next numbers on both sides of it, and what is no number."""
-    near = [f(x) for x in boundaries for f in (lambda x: x, lambda x: math.nextafter(x, math.inf),
-                                               lambda x: math.nextafter(x, -math.inf))]  # fmt: skip
-    return st.sampled_from([*near, math.nan, math.inf, -math.inf])
-
-
-def usable(values: Any, low: float, high: float) -> np.ndarray:
-    """What validation leaves of first samples: within the sensor's range, else nothing."""
-    numbers = np.asarray(values, float)
-    return np.where((numbers >= low) & (numbers <= high), numbers, np.nan)
-
-
-def same(told: float, expected: float) -> bool:
-    return told == pytest.approx(expected, abs=1e-9) or (math.isnan(told) and math.isnan(expected))
-
-
-def judged(k: Kernel, fault: str, field: str = "value") -> float:
-    """What a fault is judged by in this tick."""
-    return float(k.protect_memory.verdicts[getattr(VERDICT, field), getattr(FAULT_ID, fault)])
 
 
 # --- cells and temperatures

@@ -25,6 +25,7 @@ from ionward.safety.guard_samples import SampleWatch
 
 ROOT = Path(__file__).parents[2]
 PROTECT = "tests/safety/test_protect.py"
+REACTIONS = "tests/safety/test_protect_reactions.py"
 RULES_INSIDE = "tests/safety/test_rules_inside.py"
 LADDER = "tests/safety/test_ladder.py"
 SAMPLES = "tests/safety/test_samples.py"
@@ -107,11 +108,11 @@ SAMPLE = (
     Sample("SR-110", f"{LADDER}::test_a_single_good_sample_starts_the_count_anew", "",
            replaced(ladder, "over", lambda samples, time_s, levels, step, f: samples > 0)),
     # Every tick acknowledges.
-    Sample("SR-125", f"{PROTECT}::test_a_fault_stays_latched_until_it_is_acknowledged_without_its_condition", "",
+    Sample("SR-125", f"{REACTIONS}::test_a_fault_stays_latched_until_it_is_acknowledged_without_its_condition", "",
            replaced(protect, "judge", never_latched)),
-    Sample("SR-128", f"{PROTECT}::test_events_tell_each_step_up_and_down", "",
+    Sample("SR-128", f"{REACTIONS}::test_events_tell_each_step_up_and_down", "",
            replaced(protect, "write_event", nothing)),
-    Sample("SR-129", f"{PROTECT}::test_the_pyrofuse_never_fires_by_current_alone_or_on_a_single_sample", "",
+    Sample("SR-129", f"{REACTIONS}::test_the_pyrofuse_never_fires_by_current_alone_or_on_a_single_sample", "",
            replaced(protect, "wish_pyrofuse", fire)),
     # No mask ever holds.
     Sample("SR-230", "tests/safety/test_masks.py::test_it_is_told_at_info_with_its_place_and_count_and_nothing_follows",
