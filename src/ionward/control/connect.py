@@ -17,13 +17,18 @@ from ionward.control.contactors import (
     STEP_PROBE,
     STEP_RELEASE,
     UNKNOWN,
+    WAYS_CHARGE,
+    WAYS_DISCHARGE,
     drive,
     elapsed_s,
+    fits,
+    forbidden,
     go,
-    matches,
     open_all,
     open_in_order,
+    open_now,
     stands_still,
+    wanted_ways,
 )
 from ionward.image.inputs import Array
 from ionward.image.signals import (
@@ -32,9 +37,8 @@ from ionward.image.signals import (
     HOLD_BUS_LIVE,
     HOLD_BUS_SHORT,
     HOLD_CURRENT,
+    HOLD_DISCHARGE_BLOCKED,
     HOLD_ENABLES,
-    HOLD_FAULT,
-    HOLD_LATCHED,
     HOLD_MEASUREMENT,
     HOLD_NO_WISH,
     HOLD_NONE,
@@ -46,7 +50,6 @@ from ionward.image.signals import (
     HOLD_TRIES_USED,
     HOLD_UNPROVEN,
     HOLD_WELDED,
-    LEVEL_FAULT,
     STATE_CLOSING,
     STATE_CONNECTED,
     STATE_FAULT,
@@ -93,18 +96,26 @@ def standby(p: Any, s: Any, m: Array, command: Any) -> None:
         return
     m[SEQ.bus_start_v] = m[SEQ.bus_v]
     m[SEQ.between] = 0.0
-    drive(s, 0, 1, 0)
-    precharging = p["has_precharge"] == 1 and (not matches(p, m) or stands_still(m))
-    go(s, m, STATE_PRECHARGE if precharging else STATE_CLOSING, STEP_NEGATIVE, HOLD_NONE)
+    ways = wanted_ways(p, s)
+    m[SEQ.ways] = ways
+    precharging = p["has_precharge"] == 1 and ways != WAYS_CHARGE and (not fits(p, m, ways) or stands_still(m))
+    if ways != WAYS_DISCHARGE:
+        drive(s, 0, 1, 0)
+        go(s, m, STATE_PRECHARGE if precharging else STATE_CLOSING, STEP_NEGATIVE, HOLD_NONE)
+    elif precharging:  # the switch that blocks charge stays open, and there is nothing that could be probed
+        drive(s, 0, 0, 1)
+        go(s, m, STATE_PRECHARGE, STEP_CHARGE, HOLD_NONE)
+    else:
+        drive(s, 1, 0, 0)
+        go(s, m, STATE_CLOSING, STEP_POSITIVE, HOLD_NONE)
 
 
 @njit
 def _held_back(p: Any, s: Any, m: Array, command: Any) -> int:
     """What forbids to begin now. Meets SR-143."""
-    if s["fault_level"] >= LEVEL_FAULT:
-        return HOLD_FAULT
-    if s["latched_faults"] > 0:
-        return HOLD_LATCHED
+    reason = forbidden(p, s)
+    if reason != HOLD_NONE:
+        return reason
     if m[SEQ.complete] != 1.0:
         return HOLD_MEASUREMENT
     if command["supervised"] == 1 and command["enables"] != 1:
@@ -121,7 +132,7 @@ def _held_back(p: Any, s: Any, m: Array, command: Any) -> int:
 @njit
 def _bus_is_in_the_way(p: Any, s: Any, m: Array) -> bool:
     """The bus is live and stands elsewhere than the pack. Above it, the wish is refused after a while."""
-    if m[SEQ.bus_fitted] == 0.0 or matches(p, m) or abs(m[SEQ.bus_v]) < p["bus_dead_v"]:
+    if m[SEQ.bus_fitted] == 0.0 or fits(p, m, wanted_ways(p, s)) or abs(m[SEQ.bus_v]) < p["bus_dead_v"]:
         m[SEQ.live_s] = math.nan
         return False
     if math.isnan(m[SEQ.live_s]):
@@ -141,9 +152,11 @@ def precharge(p: Any, s: Any, m: Array, command: Any) -> None:
     Meets SR-145.
     """
     if command["connect"] != 1:
-        open_all(s, m, STATE_STANDBY, HOLD_NONE)
+        open_now(p, s, m, STATE_STANDBY, HOLD_NONE)
     elif m[SEQ.complete] != 1.0:
-        open_all(s, m, STATE_STANDBY, HOLD_MEASUREMENT)
+        open_now(p, s, m, STATE_STANDBY, HOLD_MEASUREMENT)
+    elif wanted_ways(p, s) != m[SEQ.ways]:
+        open_now(p, s, m, STATE_STANDBY, HOLD_NONE)  # from there it is connected for what is possible now
     elif m[SEQ.step] == STEP_NEGATIVE:
         if _has_closed(p, s, m, command, m[SEQ.negative]):
             go(s, m, STATE_PRECHARGE, STEP_PROBE, HOLD_NONE)
@@ -216,12 +229,13 @@ def _charge_bus(p: Any, s: Any, m: Array, command: Any) -> None:
             open_all(s, m, STATE_FAULT, HOLD_NOT_CLOSED)
         return
     if _bus_is_charged(p, s, m):
-        drive(s, 1, 1, 1)
+        drive(s, 1, s["main_negative_close"], 1)
         go(s, m, STATE_CLOSING, STEP_POSITIVE, HOLD_BUS_FAST if _rose_at_once(p, m) else HOLD_NONE)
     elif m[SEQ.heat_j] > p["precharge_energy_max_j"]:
         _failed(p, s, m, HOLD_RESISTOR_HOT)
     elif not elapsed < p["precharge_timeout_s"]:
-        _failed(p, s, m, HOLD_BUS_FROZEN if stands_still(m) and matches(p, m) else HOLD_PRECHARGE_SLOW)
+        there = fits(p, m, int(m[SEQ.ways]))
+        _failed(p, s, m, HOLD_BUS_FROZEN if stands_still(m) and there else HOLD_PRECHARGE_SLOW)
     elif m[SEQ.bus_fitted] == 1.0 and elapsed > p["contactor_close_s"] + SHORT_SHARE * p["precharge_timeout_s"]:
         least = SHORT_RISE * (1.0 - (p["precharge_done_v"] / max(span_v, p["precharge_done_v"])) ** SHORT_SHARE)
         if not m[SEQ.bus_v] - m[SEQ.bus_start_v] >= least * span_v:
@@ -241,8 +255,9 @@ def _bus_is_charged(p: Any, s: Any, m: Array) -> bool:
     settled = m[SEQ.current_fitted] == 0.0 or abs(s["current_a"]) <= tolerance_a
     if m[SEQ.bus_fitted] == 0.0:
         return bool(settled and elapsed_s(s, m) > 0.5 * p["precharge_timeout_s"])
-    if not (settled and matches(p, m)):
-        if m[SEQ.bus_v] - m[SEQ.bus_start_v] > PROBE_RISE * m[SEQ.pack_v] and not matches(p, m):
+    there = fits(p, m, int(m[SEQ.ways]))
+    if not (settled and there):
+        if m[SEQ.bus_v] - m[SEQ.bus_start_v] > PROBE_RISE * m[SEQ.pack_v] and not there:
             m[SEQ.between] += m[SEQ.bus_new]
         m[SEQ.samples] = 0.0
         return False
@@ -262,9 +277,9 @@ def _failed(p: Any, s: Any, m: Array, reason: int) -> None:
     s["precharge_tries"] += 1
     m[SEQ.resume_s] = s["time_s"] + p["precharge_pause_s"]
     if s["precharge_tries"] >= p["precharge_tries"]:
-        open_all(s, m, STATE_FAULT, HOLD_TRIES_USED)
+        open_now(p, s, m, STATE_FAULT, HOLD_TRIES_USED)
     else:
-        open_all(s, m, STATE_STANDBY, reason)
+        open_now(p, s, m, STATE_STANDBY, reason)
 
 
 @njit
@@ -274,31 +289,39 @@ def closing(p: Any, s: Any, m: Array, command: Any) -> None:
     Meets SR-145.
     """
     if command["connect"] != 1:
-        open_in_order(s, m, STATE_STANDBY, HOLD_NONE, HOLD_CURRENT)
+        open_in_order(p, s, m, STATE_STANDBY, HOLD_NONE, HOLD_CURRENT)
+    elif wanted_ways(p, s) != m[SEQ.ways]:
+        open_now(p, s, m, STATE_STANDBY, HOLD_NONE)
     elif m[SEQ.step] == STEP_NEGATIVE:
         _negative_on_live_bus(p, s, m, command)
     elif m[SEQ.step] == STEP_POSITIVE:
         if _has_closed(p, s, m, command, m[SEQ.positive]):
-            drive(s, 1, 1, 0)
+            drive(s, 1, s["main_negative_close"], 0)
             go(s, m, STATE_CLOSING, STEP_RELEASE, s["state_reason"])
     elif m[SEQ.precharge] != CLOSED:
         go(s, m, STATE_CONNECTED, STEP_NONE, s["state_reason"])
     elif not elapsed_s(s, m) < p["contactor_open_s"]:
-        open_in_order(s, m, STATE_FAULT, HOLD_NOT_OPENED, HOLD_CURRENT)
+        open_in_order(p, s, m, STATE_FAULT, HOLD_NOT_OPENED, HOLD_CURRENT)
 
 
 @njit
 def _negative_on_live_bus(p: Any, s: Any, m: Array, command: Any) -> None:
     """Without precharge: the bus must match (or, without a precharge path, be dead) until the positive one closes.
 
+    Where discharge is blocked, that is all there is to close.
+
     Meets SR-140.
     """
+    ways = int(m[SEQ.ways])
     dead = p["has_precharge"] == 0 and abs(m[SEQ.bus_v]) < p["bus_dead_v"]
     unknown = p["has_precharge"] == 0 and m[SEQ.bus_fitted] == 0.0
     if m[SEQ.complete] != 1.0:
         open_all(s, m, STATE_STANDBY, HOLD_MEASUREMENT)
-    elif not (matches(p, m) or dead or unknown):
+    elif not (fits(p, m, ways) or dead or unknown):
         open_all(s, m, STATE_STANDBY, HOLD_BUS_LIVE)
     elif _has_closed(p, s, m, command, m[SEQ.negative]):
+        if ways == WAYS_CHARGE:
+            go(s, m, STATE_CONNECTED, STEP_NONE, HOLD_DISCHARGE_BLOCKED)
+            return
         drive(s, 1, 1, 0)
         go(s, m, STATE_CLOSING, STEP_POSITIVE, HOLD_NONE)

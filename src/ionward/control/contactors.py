@@ -18,7 +18,11 @@ from ionward.image.signals import (
     HELD,
     HOLD_BREAK,
     HOLD_FAULT,
+    HOLD_LATCHED,
+    HOLD_NONE,
+    LEVEL_FAULT,
     MEASURED,
+    OPEN_NONE,
     STATE_FAULT,
     STATE_OPENING,
     STATE_STANDBY,
@@ -41,6 +45,8 @@ STEPS = (
 (STEP_NONE, STEP_NEGATIVE, STEP_PROBE, STEP_CHARGE, STEP_POSITIVE, STEP_RELEASE, STEP_WAIT, STEP_OPEN_POSITIVE,
  STEP_OPEN_NEGATIVE, STEP_PROVE, STEP_HOLD, STEP_OPEN_FIRST) = range(len(STEPS))  # fmt: skip
 
+# What a path of one-way switches is to be connected for.
+WAYS_BOTH, WAYS_DISCHARGE, WAYS_CHARGE, WAYS_NONE = range(4)
 # A contact's feedback, and what the tap across it says.
 UNKNOWN, OPEN, CLOSED = -1.0, 0.0, 1.0
 # A tap further than this share from the pack voltage proves an open contact.
@@ -56,12 +62,22 @@ SEQ = rows(
         Signal("since_s", "s", "Time at which the step was entered"),
         Signal("after", "", "State that follows the opening"),
         Signal("why", "", "Reason that the opening leaves behind"),
+        Signal(
+            "ways",
+            "",
+            "One-way switches: what the connection under way is for",
+            "i8",
+            0,
+            3,
+            ("both", "discharge only", "charge only", "nothing"),
+        ),
+        Signal("held_s", "s", "Since when a one-way switch is held because of what it may break; NaN: none is"),
         Signal("own_fault", "", "The state fault was entered by the sequence itself: a person must acknowledge"),
         Signal("acknowledged", "", "Acknowledgements counted when the state fault was entered"),
         # Wear.
         Signal("was_positive", "", "Command of the positive contactor in the tick before", "i8", 0, 1),
         Signal("was_negative", "", "Command of the negative contactor in the tick before", "i8", 0, 1),
-        Signal("broken_a", "A", "Last known current, without its sign"),
+        Signal("broken_a", "A", "Last known current, positive charging"),
         # Precharge.
         Signal("bus_start_v", "V", "Bus voltage when the connection began"),
         Signal("samples", "", "New bus samples in a row that satisfied the step"),
@@ -99,7 +115,7 @@ def new_sequence_memory(_size: object = None) -> SequenceMemory:
     """Nothing began; the resistor is cold."""
     fields = np.zeros(len(SEQ))
     fields[SEQ.resume_s] = -np.inf
-    fields[SEQ.bus_start_v] = fields[SEQ.live_s] = fields[SEQ.bus_read_v] = np.nan
+    fields[SEQ.bus_start_v] = fields[SEQ.live_s] = fields[SEQ.bus_read_v] = fields[SEQ.held_s] = np.nan
     fields[SEQ.after] = STATE_STANDBY
     return SequenceMemory(fields)
 
@@ -192,6 +208,41 @@ def matches(p: Any, m: Array) -> bool:
 
 
 @njit
+def fits(p: Any, m: Array, ways: int) -> bool:
+    """The bus stands where the path may be closed: at the pack's voltage, or on the side to which nothing can flow.
+
+    A path that can only be discharged bears any bus above the pack, one that can only be charged any bus below it.
+    Over a diode the bus comes no closer than the diode's drop.
+    """
+    if ways == WAYS_BOTH:
+        return matches(p, m)
+    above_v = m[SEQ.bus_v] - m[SEQ.pack_v]
+    most_v = p["precharge_done_v"] + p["diode_v"]
+    return bool(above_v >= -most_v if ways == WAYS_DISCHARGE else above_v <= most_v)
+
+
+@njit
+def wanted_ways(p: Any, s: Any) -> int:
+    """What protection leaves possible, where switches block one direction each. Meets SR-132."""
+    if p["one_way"] == 0:
+        return WAYS_BOTH
+    if s["charge_open_request"] > 0:
+        return WAYS_DISCHARGE if s["discharge_open_request"] == 0 else WAYS_NONE
+    return WAYS_CHARGE if s["discharge_open_request"] > 0 else WAYS_BOTH
+
+
+@njit
+def forbidden(p: Any, s: Any) -> int:
+    """Why protection lets nothing be connected at all; none where it does, if only in one direction."""
+    one_way_left = wanted_ways(p, s) in (WAYS_DISCHARGE, WAYS_CHARGE) and s["open_request"] == OPEN_NONE
+    if one_way_left:
+        return HOLD_NONE
+    if s["fault_level"] >= LEVEL_FAULT:
+        return HOLD_FAULT
+    return HOLD_LATCHED if s["latched_faults"] > 0 else HOLD_NONE
+
+
+@njit
 def stands_still(m: Array) -> bool:
     """The bus reading has not moved by one digit of late: it may be frozen, and tells nothing of the bus then."""
     return bool(m[SEQ.bus_still] >= STILL_SAMPLES)
@@ -209,25 +260,31 @@ def may_break(p: Any, s: Any, contact: int) -> bool:
 
 
 @njit
+def carries(p: Any, s: Any) -> bool:
+    """The main contactors can carry current: both of them closed, or one that blocks a single direction."""
+    closed = s["main_positive_close"] + s["main_negative_close"]
+    return bool(closed == 2 or (p["one_way"] > 0 and closed == 1))
+
+
+@njit
 def open_now(p: Any, s: Any, m: Array, after: int, why: int) -> None:
     """Open at once what may be opened; a current that neither contactor may break is left to fuse and pyrofuse."""
     positive, negative = may_break(p, s, 0), may_break(p, s, 1)
-    through = s["main_negative_close"] == 1 and s["main_positive_close"] == 1
-    if (positive and negative) or not through:
+    if (positive and negative) or not carries(p, s):
         open_all(s, m, after, why)
         return
     m[SEQ.after], m[SEQ.why] = after, why
     if positive or negative:
         open_first(s, m, positive)
     else:
-        drive(s, 1, 1, 0)
+        drive(s, s["main_positive_close"], s["main_negative_close"], 0)
         go(s, m, STATE_OPENING, STEP_HOLD, HOLD_BREAK)
 
 
 @njit
 def open_first(s: Any, m: Array, positive: bool) -> None:
     """Open the one contactor that may break the current; the other one follows without any."""
-    drive(s, 0 if positive else 1, 1 if positive else 0, 0)
+    drive(s, 0 if positive else s["main_positive_close"], s["main_negative_close"] if positive else 0, 0)
     go(s, m, STATE_OPENING, STEP_OPEN_FIRST, int(m[SEQ.why]))
 
 
@@ -276,9 +333,9 @@ def open_all(s: Any, m: Array, after: int, why: int) -> None:
 
 
 @njit
-def open_in_order(s: Any, m: Array, after: int, why: int, hold: int) -> None:
-    """Begin to open in order: with the positive contactor closed the current gets time to fall."""
-    if s["main_positive_close"] == 0:
+def open_in_order(p: Any, s: Any, m: Array, after: int, why: int, hold: int) -> None:
+    """Begin to open in order: while the main contactors carry current, it gets time to fall."""
+    if s["main_positive_close"] == 0 and not carries(p, s):
         open_all(s, m, after, why)
         return
     s["precharge_close"] = 0
