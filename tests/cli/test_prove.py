@@ -118,6 +118,17 @@ def test_html_is_written_where_it_was_asked_for(pack: Path, tmp_path: Path) -> N
     assert "Crash" in report.read_text("utf-8")
 
 
+def test_the_campaign_alone_says_that_it_is_no_proof(pack: Path) -> None:
+    arguments = (str(pack), "--no-cases", "--hours", "0.02", "--workers", "1")
+    result = ionward(*arguments)
+    assert result.exit_code == 0, result.output
+    assert "the campaign alone: no invariant broken" in result.output
+    assert "cases" not in result.output
+    values = as_json(*arguments[:-2])
+    assert (values["ok"], values["cases"], values["not_injected"]) == (True, [], [])
+    assert values["random"]["simulated_h"] >= 0.02
+
+
 def test_a_scenario_can_be_replayed(pack: Path) -> None:
     result = ionward(str(pack), "--replay", "1:2")
     assert result.exit_code == 0, result.output
@@ -132,6 +143,8 @@ def test_a_scenario_can_be_replayed(pack: Path) -> None:
         (("--point", "nowhere"), "unknown operating point"),
         (("--hours", "-1"), "--hours -1"),
         (("--hours", "nan"), "--hours nan"),
+        (("--no-cases", "--no-random"), "nothing is left to prove"),
+        (("--no-cases", "--point", "rest"), "choose among the cases"),
         (("--html", "/nowhere/at/all.html"), "does not exist"),
         (("--replay", "what"), "is no scenario"),
     ],

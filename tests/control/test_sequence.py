@@ -166,6 +166,40 @@ def test_a_live_bus_that_comes_to_match_in_time_is_taken() -> None:
     bus.until("connected", 1.0)
 
 
+@pytest.mark.verifies("SR-140")
+@pytest.mark.parametrize("step_v", [-12.0, -0.9, -0.6, -0.2, 0.2, 0.6, 0.9, 12.0])
+def test_a_bus_that_passes_by_is_not_met(step_v: float) -> None:
+    """A charger that gives up, a load that drains the link: for some samples the bus matches, and goes on."""
+    bus = Bus()
+    bus.source_v = bus.bus_v = bus.pack_v - 20.0 * step_v
+    bus.step(2)
+    bus.command["connect"] = 1
+    for _ in range(60):
+        bus.source_v += step_v
+        bus.step()
+        met = bus.closed[POSITIVE] and bus.closed[NEGATIVE]
+        assert not met or abs(bus.source_v - bus.pack_v) <= 1.0 + abs(step_v)
+        if met:
+            break
+    assert met == (abs(step_v) < 0.5)
+
+
+@pytest.mark.verifies("SR-140")
+@pytest.mark.parametrize("precharge", [0.0, 1.0])
+def test_a_bus_that_leaves_while_the_contact_is_on_its_way_is_not_met(precharge: float) -> None:
+    bus = Bus(has_precharge=precharge)
+    bus.source_v = bus.bus_v = bus.pack_v + 0.5
+    bus.step(5)
+    bus.command["connect"] = 1
+    reach(bus, "positive")
+    bus.source_v = bus.pack_v + 30.0
+    bus.step()
+    assert not bus.driven[POSITIVE]
+    bus.step(20)
+    assert (bus.state, bus.reason) == ("standby", "the bus is live and does not match the pack")
+    assert not bus.closed[POSITIVE]
+
+
 def test_what_the_last_connection_left_on_the_bus_is_charged_from_there() -> None:
     bus = Bus()
     bus.connect()

@@ -117,6 +117,23 @@ def test_a_sensor_that_is_off_excuses_the_closing_and_one_that_stands_still_does
     assert world.look(0.01) == (set() if excused else {"mismatched_closing"})
 
 
+@pytest.mark.parametrize(("matched_s", "left_s", "excused"), [
+    (1.0, 0.02, True), (1.0, 0.5, False), (0.01, 0.02, False),
+])  # fmt: skip
+def test_only_a_bus_that_stood_and_left_since_its_last_sample_excuses(matched_s, left_s, excused) -> None:
+    """One that passes by the pack's voltage, or that left long ago, was there to be seen."""
+    world = World()
+    state = world.plant.state
+    state[STATE.bus_voltage_v] = state[STATE.emf_v] + 50.0
+    world.look(1.0)
+    state[STATE.bus_voltage_v] = state[STATE.emf_v]
+    world.look(matched_s)
+    state[STATE.bus_voltage_v] = state[STATE.emf_v] - 50.0
+    world.look(left_s)
+    world.plant.contactors[KON.closed, :2] = 1.0
+    assert world.look(0.01) == (set() if excused else {"mismatched_closing"})
+
+
 def test_breaking_more_than_a_contact_can_is_seen() -> None:
     world = World()
     world.plant.contactors[KON.breaks, 1] = 1.0

@@ -72,6 +72,16 @@ def test_closing_onto_an_empty_link_gives_the_inrush_of_ohms_law() -> None:
     )
 
 
+def test_no_load_draws_more_through_the_precharge_resistor_than_the_pack_drives() -> None:
+    plant = whole_plant()
+    plant.outputs[OUT.main_negative] = plant.outputs[OUT.precharge] = 1.0
+    live(plant, 0.5)
+    inject(plant, "unwanted_current", None, -1000.0)
+    live(plant, 0.5)
+    assert plant.state[STATE.bus_voltage_v] == 0.0
+    assert 0.9 < -plant.state[STATE.current_a] * plant.settings[SET.precharge_ohm] / plant.state[STATE.emf_v] < 1.0
+
+
 def test_an_open_pack_carries_no_current_and_its_link_bleeds_down() -> None:
     plant = with_profile(whole_plant(), (0.0, -50.0))
     plant.state[STATE.bus_voltage_v] = 10.0

@@ -18,6 +18,9 @@ def prove(
     fault: Annotated[str | None, typer.Option(help="Only this fault (`ionward faults` lists them).")] = None,
     point: Annotated[str | None, typer.Option(help="Only this operating point, such as charge or standby.")] = None,
     random: Annotated[bool, typer.Option("--random/--no-random", help="The campaign of random faults.")] = True,
+    cases: Annotated[
+        bool, typer.Option("--cases/--no-cases", help="Single faults and fault-free drives; else the campaign alone.")
+    ] = True,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the campaign.")] = 1,
     hours: Annotated[
         float | None, typer.Option(help="Simulated hours of the campaign, instead of about a minute's worth.")
@@ -45,6 +48,10 @@ def prove(
     from ionward.proving.prove.proof import prove as prove_pack
 
     check_selection(fault, point)
+    if not (cases or random):
+        raise UserError("--no-cases --no-random: nothing is left to prove; leave one of them out")
+    if not cases and (fault is not None or point is not None):
+        raise UserError("--no-cases: --fault and --point choose among the cases; leave one of them out")
     if hours is not None and not (math.isfinite(hours) and hours > 0):
         raise UserError(f"--hours {hours:g}: allowed: a number of simulated hours above 0")
     if html is not None and not html.parent.is_dir():
@@ -55,7 +62,7 @@ def prove(
         if print_replay(console, described, parameters, replay):
             raise typer.Exit(1)
         return
-    wanted = Wanted(fault, point, random, seed, hours, resume, workers)
+    wanted = Wanted(fault, point, random, seed, hours, resume, workers, cases)
     with progress_display(console, quiet=as_json) as report:
         proof = prove_pack(described, parameters, report, wanted)
     if html is not None:

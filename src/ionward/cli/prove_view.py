@@ -89,11 +89,13 @@ def _is_selected(proof: Proof) -> bool:
 
 
 def _verdict(proof: Proof) -> list[str]:
-    if not proof.cases and not proof.guard_cases:
+    if not proof.cases and not proof.guard_cases and proof.campaign is None:
         return ["[red]Nothing was proven: no fault could be injected in this pack."]
-    bad = len(proof.failed)
-    lines = [_line(not bad, f"{len(proof.cases)} cases of {len({c.fault for c in proof.cases})} faults",
-                   "all in time", f"{bad} missed or late")]  # fmt: skip
+    lines = []
+    if proof.cases:
+        bad = len(proof.failed)
+        lines.append(_line(not bad, f"{len(proof.cases)} cases of {len({c.fault for c in proof.cases})} faults",
+                           "all in time", f"{bad} missed or late"))  # fmt: skip
     if proof.guard_cases:
         wrong = sum(not c.ok for c in proof.guard_cases)
         lines.append(_line(not wrong, f"{len(proof.guard_cases)} faults of control and guard", "all in time",
@@ -106,7 +108,9 @@ def _verdict(proof: Proof) -> list[str]:
         c = proof.campaign
         what = f"{len(c.finished)} random scenarios of seed {c.seed}, {c.simulated_h:.2f} h, {c.ticks:,} ticks"
         lines.append(_line(not c.violations, what, "every invariant holds", f"{len(c.violations)} violations"))
-    return [*lines, f"{'[green]proven' if proof.ok else '[red]not proven'}[/], in {proof.wall_s:.0f} s"]
+    word = "proven" if proof.cases else "the campaign alone: no invariant broken"
+    verdict = f"[green]{word}" if proof.ok else "[red]not proven"
+    return [*lines, f"{verdict}[/], in {proof.wall_s:.0f} s"]
 
 
 def _line(good: bool, what: str, well: str, badly: str) -> str:

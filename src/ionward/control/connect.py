@@ -10,6 +10,7 @@ from ionward.control.contactors import (
     CLOSED,
     OPEN,
     SEQ,
+    STABLE_SAMPLES,
     STEP_CHARGE,
     STEP_NEGATIVE,
     STEP_NONE,
@@ -24,6 +25,7 @@ from ionward.control.contactors import (
     fits,
     forbidden,
     go,
+    keeps_matching,
     open_all,
     open_in_order,
     open_now,
@@ -57,8 +59,6 @@ from ionward.image.signals import (
     STATE_STANDBY,
 )
 
-# New bus samples in a row that must agree before a step trusts them.
-STABLE_SAMPLES = 3
 # A short circuit is told after this share of the longest precharge. A bus that is complete in time has a time constant
 # of at most timeout / ln(start / done), so that it has risen by 1 - (done / start)^share by then; half is asked for.
 SHORT_SHARE = 0.25
@@ -98,7 +98,7 @@ def standby(p: Any, s: Any, m: Array, command: Any) -> None:
     m[SEQ.between] = 0.0
     ways = wanted_ways(p, s)
     m[SEQ.ways] = ways
-    precharging = p["has_precharge"] == 1 and ways != WAYS_CHARGE and (not fits(p, m, ways) or stands_still(m))
+    precharging = p["has_precharge"] == 1 and ways != WAYS_CHARGE and (not fits(p, s, m, ways) or stands_still(m))
     if ways != WAYS_DISCHARGE:
         drive(s, 0, 1, 0)
         go(s, m, STATE_PRECHARGE if precharging else STATE_CLOSING, STEP_NEGATIVE, HOLD_NONE)
@@ -131,8 +131,8 @@ def _held_back(p: Any, s: Any, m: Array, command: Any) -> int:
 
 @njit
 def _bus_is_in_the_way(p: Any, s: Any, m: Array) -> bool:
-    """The bus is live and stands elsewhere than the pack. Above it, the wish is refused after a while."""
-    if m[SEQ.bus_fitted] == 0.0 or fits(p, m, wanted_ways(p, s)) or abs(m[SEQ.bus_v]) < p["bus_dead_v"]:
+    """The bus is live and stands elsewhere than the pack, or passes by. Above it, the wish is refused after a while."""
+    if m[SEQ.bus_fitted] == 0.0 or keeps_matching(m) or abs(m[SEQ.bus_v]) < p["bus_dead_v"]:
         m[SEQ.live_s] = math.nan
         return False
     if math.isnan(m[SEQ.live_s]):
@@ -234,7 +234,7 @@ def _charge_bus(p: Any, s: Any, m: Array, command: Any) -> None:
     elif m[SEQ.heat_j] > p["precharge_energy_max_j"]:
         _failed(p, s, m, HOLD_RESISTOR_HOT)
     elif not elapsed < p["precharge_timeout_s"]:
-        there = fits(p, m, int(m[SEQ.ways]))
+        there = fits(p, s, m, int(m[SEQ.ways]))
         _failed(p, s, m, HOLD_BUS_FROZEN if stands_still(m) and there else HOLD_PRECHARGE_SLOW)
     elif m[SEQ.bus_fitted] == 1.0 and elapsed > p["contactor_close_s"] + SHORT_SHARE * p["precharge_timeout_s"]:
         least = SHORT_RISE * (1.0 - (p["precharge_done_v"] / max(span_v, p["precharge_done_v"])) ** SHORT_SHARE)
@@ -255,7 +255,7 @@ def _bus_is_charged(p: Any, s: Any, m: Array) -> bool:
     settled = m[SEQ.current_fitted] == 0.0 or abs(s["current_a"]) <= tolerance_a
     if m[SEQ.bus_fitted] == 0.0:
         return bool(settled and elapsed_s(s, m) > 0.5 * p["precharge_timeout_s"])
-    there = fits(p, m, int(m[SEQ.ways]))
+    there = fits(p, s, m, int(m[SEQ.ways]))
     if not (settled and there):
         if m[SEQ.bus_v] - m[SEQ.bus_start_v] > PROBE_RISE * m[SEQ.pack_v] and not there:
             m[SEQ.between] += m[SEQ.bus_new]
@@ -295,13 +295,23 @@ def closing(p: Any, s: Any, m: Array, command: Any) -> None:
     elif m[SEQ.step] == STEP_NEGATIVE:
         _negative_on_live_bus(p, s, m, command)
     elif m[SEQ.step] == STEP_POSITIVE:
-        if _has_closed(p, s, m, command, m[SEQ.positive]):
+        if m[SEQ.positive] != CLOSED and not _may_meet(p, s, m):
+            # The bus left while the contact was on its way: its coil is let go before it gets there.
+            open_now(p, s, m, STATE_STANDBY, HOLD_BUS_LIVE if m[SEQ.complete] == 1.0 else HOLD_MEASUREMENT)
+        elif _has_closed(p, s, m, command, m[SEQ.positive]):
             drive(s, 1, s["main_negative_close"], 0)
             go(s, m, STATE_CLOSING, STEP_RELEASE, s["state_reason"])
     elif m[SEQ.precharge] != CLOSED:
         go(s, m, STATE_CONNECTED, STEP_NONE, s["state_reason"])
     elif not elapsed_s(s, m) < p["contactor_open_s"]:
         open_in_order(p, s, m, STATE_FAULT, HOLD_NOT_OPENED, HOLD_CURRENT)
+
+
+@njit
+def _may_meet(p: Any, s: Any, m: Array) -> bool:
+    """The path may be closed: the bus fits, is not measured, or (without a precharge path) is dead."""
+    dead = p["has_precharge"] == 0 and abs(m[SEQ.bus_v]) < p["bus_dead_v"]
+    return bool(fits(p, s, m, int(m[SEQ.ways])) or dead or m[SEQ.bus_fitted] == 0.0)
 
 
 @njit
@@ -313,11 +323,9 @@ def _negative_on_live_bus(p: Any, s: Any, m: Array, command: Any) -> None:
     Meets SR-140.
     """
     ways = int(m[SEQ.ways])
-    dead = p["has_precharge"] == 0 and abs(m[SEQ.bus_v]) < p["bus_dead_v"]
-    unknown = p["has_precharge"] == 0 and m[SEQ.bus_fitted] == 0.0
     if m[SEQ.complete] != 1.0:
         open_all(s, m, STATE_STANDBY, HOLD_MEASUREMENT)
-    elif not (fits(p, m, ways) or dead or unknown):
+    elif not (_may_meet(p, s, m) or (ways == WAYS_CHARGE and m[SEQ.negative] == CLOSED)):
         open_all(s, m, STATE_STANDBY, HOLD_BUS_LIVE)
     elif _has_closed(p, s, m, command, m[SEQ.negative]):
         if ways == WAYS_CHARGE:

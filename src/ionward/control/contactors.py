@@ -23,6 +23,7 @@ from ionward.image.signals import (
     LEVEL_FAULT,
     MEASURED,
     OPEN_NONE,
+    STATE_CONNECTED,
     STATE_FAULT,
     STATE_OPENING,
     STATE_STANDBY,
@@ -53,6 +54,8 @@ UNKNOWN, OPEN, CLOSED = -1.0, 0.0, 1.0
 TAP_APART = 0.1
 # New bus samples in a row that read the same to the last digit: noise moves that of a sensor that measures.
 STILL_SAMPLES = 5
+# New bus samples in a row that must agree before a step trusts them.
+STABLE_SAMPLES = 3
 
 SEQ = rows(
     "SequenceFields",
@@ -99,6 +102,9 @@ SEQ = rows(
         Signal("bus_new", "", "A new bus sample came"),
         Signal("bus_read_v", "V", "Bus voltage when a sample came last"),
         Signal("bus_still", "", "New bus samples in a row that read the same as the one before"),
+        Signal("bus_apart_v", "V", "Pack voltage less bus voltage when a sample came last"),
+        Signal("bus_ways", "", "For which ways the bus was looked at when a sample came last"),
+        Signal("bus_agrees", "", "New bus samples in a row that matched, and moved so little that the next one will"),
         Signal("current_fitted", "", "The current is measured"),
         Signal("complete", "", "Everything that a connection needs is measured"),
     ),
@@ -116,6 +122,7 @@ def new_sequence_memory(_size: object = None) -> SequenceMemory:
     fields = np.zeros(len(SEQ))
     fields[SEQ.resume_s] = -np.inf
     fields[SEQ.bus_start_v] = fields[SEQ.live_s] = fields[SEQ.bus_read_v] = fields[SEQ.held_s] = np.nan
+    fields[SEQ.bus_apart_v] = np.nan
     fields[SEQ.after] = STATE_STANDBY
     return SequenceMemory(fields)
 
@@ -139,6 +146,7 @@ def sense(parameters: Parameters, image: Image, m: Array) -> None:
     if m[SEQ.bus_new] > 0.0:
         m[SEQ.bus_still] = m[SEQ.bus_still] + 1.0 if m[SEQ.bus_v] == m[SEQ.bus_read_v] else 0.0
         m[SEQ.bus_read_v] = m[SEQ.bus_v]
+        _follow_bus(parameters.scalars[0], s, m)
     fitted = parameters.channel_limits[MEASURE.fitted, CHANNEL.current_a]
     if parameters.channel_limits[MEASURE.fitted, CHANNEL.current_redundant_a] > fitted:
         fitted = 1.0
@@ -148,6 +156,16 @@ def sense(parameters: Parameters, image: Image, m: Array) -> None:
     complete = complete and (current_known or fitted == 0.0)
     complete = complete and m[SEQ.pack_v] > 0.0 and (m[SEQ.bus_fitted] == 0.0 or not math.isnan(m[SEQ.bus_v]))
     m[SEQ.complete] = 1.0 if complete else 0.0
+
+
+@njit
+def _follow_bus(p: Any, s: Any, m: Array) -> None:
+    """A bus on its way matches the pack for a moment as it passes by: its next sample has to match as well."""
+    apart_v, ways = m[SEQ.pack_v] - m[SEQ.bus_v], next_ways(p, s)
+    next_v = apart_v + (apart_v - m[SEQ.bus_apart_v])
+    agrees = fits_at(p, s, apart_v, ways) and fits_at(p, s, next_v, ways) and ways == m[SEQ.bus_ways]
+    m[SEQ.bus_agrees] = m[SEQ.bus_agrees] + 1.0 if agrees else 0.0
+    m[SEQ.bus_apart_v], m[SEQ.bus_ways] = apart_v, ways
 
 
 @njit
@@ -208,17 +226,32 @@ def matches(p: Any, m: Array) -> bool:
 
 
 @njit
-def fits(p: Any, m: Array, ways: int) -> bool:
-    """The bus stands where the path may be closed: at the pack's voltage, or on the side to which nothing can flow.
+def fits(p: Any, s: Any, m: Array, ways: int) -> bool:
+    """The bus stands where the path may be closed for these ways."""
+    return fits_at(p, s, m[SEQ.pack_v] - m[SEQ.bus_v], ways)
+
+
+@njit
+def fits_at(p: Any, s: Any, apart_v: float, ways: int) -> bool:
+    """Pack voltage less bus voltage lets the path be closed: none, or on the side to which nothing can flow.
 
     A path that can only be discharged bears any bus above the pack, one that can only be charged any bus below it.
-    Over a diode the bus comes no closer than the diode's drop.
+    Over the diode of a charge switch that is open, the bus comes no closer than the diode's drop.
     """
+    most_v = p["precharge_done_v"]
     if ways == WAYS_BOTH:
-        return matches(p, m)
-    above_v = m[SEQ.bus_v] - m[SEQ.pack_v]
-    most_v = p["precharge_done_v"] + p["diode_v"]
-    return bool(above_v >= -most_v if ways == WAYS_DISCHARGE else above_v <= most_v)
+        return bool(abs(apart_v) <= most_v)
+    if ways == WAYS_CHARGE:
+        return bool(apart_v >= -most_v)
+    return bool(apart_v <= (most_v if s["main_negative_close"] == 1 else most_v + p["diode_v"]))
+
+
+@njit
+def next_ways(p: Any, s: Any) -> int:
+    """For what the path is to be closed next: the one way that a connected pack lacks, else what protection leaves."""
+    if p["one_way"] > 0 and s["state"] == STATE_CONNECTED and s["main_positive_close"] != s["main_negative_close"]:
+        return WAYS_CHARGE if s["main_negative_close"] == 0 else WAYS_DISCHARGE
+    return wanted_ways(p, s)
 
 
 @njit
@@ -240,6 +273,12 @@ def forbidden(p: Any, s: Any) -> int:
     if s["fault_level"] >= LEVEL_FAULT:
         return HOLD_FAULT
     return HOLD_LATCHED if s["latched_faults"] > 0 else HOLD_NONE
+
+
+@njit
+def keeps_matching(m: Array) -> bool:
+    """The bus has stood where the path may be closed for some samples, and does not leave."""
+    return bool(m[SEQ.bus_agrees] >= STABLE_SAMPLES)
 
 
 @njit

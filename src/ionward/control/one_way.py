@@ -21,8 +21,10 @@ from ionward.control.contactors import (
     WAYS_DISCHARGE,
     WAYS_NONE,
     drive,
+    fits,
     go,
     is_driven,
+    keeps_matching,
     may_break,
     open_all,
     stands_still,
@@ -89,17 +91,16 @@ def restore(p: Any, s: Any, m: Array) -> None:
     if not is_driven(s):  # one direction has been forbidden after the other
         open_all(s, m, STATE_STANDBY, HOLD_NONE)
     elif wanted_ways(p, s) == WAYS_BOTH and (s["main_positive_close"] == 0 or s["main_negative_close"] == 0):
-        above_v = m[SEQ.bus_v] - m[SEQ.pack_v]
+        above = m[SEQ.bus_v] >= m[SEQ.pack_v]
         if m[SEQ.complete] != 1.0:
             s["state_reason"] = HOLD_MEASUREMENT
         elif stands_still(m):
             s["state_reason"] = HOLD_BUS_FROZEN
-        elif s["main_negative_close"] == 0:
-            _close(s, above_v <= p["precharge_done_v"])
-        elif above_v >= -p["precharge_done_v"] or p["has_precharge"] == 0:
-            dead = abs(m[SEQ.bus_v]) < p["bus_dead_v"]
-            _close(s, above_v >= -p["precharge_done_v"] or dead)
-        else:
+        elif s["main_negative_close"] == 0 or keeps_matching(m) or above:
+            _close(s, keeps_matching(m))
+        elif p["has_precharge"] == 0:
+            _close(s, abs(m[SEQ.bus_v]) < p["bus_dead_v"])
+        elif not fits(p, s, m, WAYS_DISCHARGE):
             _charge_bus_first(p, s, m)
 
 

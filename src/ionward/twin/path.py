@@ -104,6 +104,10 @@ def flow(
         left_s -= ends_s
         if left_s <= 0.0:
             break
+    if bus_v < 0.0:
+        # Whatever draws from the bus draws it to nothing at most, and then what the path lets through.
+        bus_v, last_a = 0.0, -discharge[1] / discharge[2]
+        mean_a, square, peak_a = last_a, last_a * last_a, last_a
     return bus_v, last_a, mean_a, square, peak_a
 
 

@@ -34,6 +34,7 @@ def bounds(system: System) -> Any:
         out[getattr(BOUND, f"{name}_s")] = ftti_s(row, system)
     guard = guard_limits(system)
     out[BOUND.match_v], out[BOUND.dead_v] = guard.bus_match_v, guard.bus_dead_v
+    out[BOUND.unseen_s] = sensors.bus_voltage.period_s + 2.0 * system.cycle.period_s
     contactors = system.contactors
     for bound, charge in ((BOUND.pyrofuse_charge_a, True), (BOUND.pyrofuse_discharge_a, False)):
         best_a = max(contactors.breaks_a(negative=negative, charge=charge) for negative in (False, True))

@@ -69,6 +69,7 @@ BOUND_SIGNALS = (
     Signal("cold_c", "°C", "As above"),
     Signal("cold_s", "s", "FTTI"),
     Signal("match_v", "V", "Bus and pack may differ by this when the path closes"),
+    Signal("unseen_s", "s", "A bus that leaves may go unseen for this: a sample of its sensor, and two ticks"),
     Signal("dead_v", "V", "Without precharge the bus may be below this"),
     Signal("pyrofuse_charge_a", "A", "The pyrofuse is for charge currents that neither contactor can break"),
     Signal("pyrofuse_discharge_a", "A", "... and discharge currents; sensors' tolerance allowed for"),
@@ -86,7 +87,11 @@ PAST = rows(
     (
         Signal("time_s", "s", "Time of the last check"),
         Signal("main_closed", "", "Both main contacts were closed"),
-        Signal("above_v", "V", "The bus stood so far above the cells before the last step"),
+        Signal("positive_matched_s", "s", "How long the bus fitted the positive contact when it did last"),
+        Signal("positive_left_s", "s", "For how long it has not since"),
+        Signal("negative_matched_s", "s", "… the one-way switch that blocks charge"),
+        Signal("negative_left_s", "s", "… for how long not"),
+        Signal("apart_v", "V", "Bus and pack differed by this before the last step"),
         Signal("bus_v", "V", "Bus voltage before the last step"),
         Signal("current_a", "A", "Current before the last step, without its sign"),
         Signal("breaks", "", "Contacts that broke too much so far"),
@@ -208,15 +213,32 @@ def check_values(dog: Watchdog, plant: Plant, dt_s: float, time_s: float) -> Non
 
 
 @njit
-def check_switching(dog: Watchdog, plant: Plant, time_s: float) -> None:
+def follow_bus(past: Array, matched: int, left: int, fits: bool, dt_s: float) -> None:
+    """How long the bus has fitted a contact, and for how long it has not since."""
+    if not fits:
+        past[left] += dt_s
+    else:
+        past[matched] = dt_s + (past[matched] if past[left] == 0.0 else 0.0)
+        past[left] = 0.0
+
+
+@njit
+def is_apart(left_s: float, matched_s: float, unseen_s: float) -> bool:
+    """The bus does not fit, and not only since its last sample."""
+    return bool(left_s > 0.0 and not left_s <= unseen_s <= matched_s)
+
+
+@njit
+def check_switching(dog: Watchdog, plant: Plant, dt_s: float, time_s: float) -> None:
     """Closing onto a bus that does not match, and opening above what a contact can break in this direction.
 
     A one-way switch may close onto a bus to which nothing can flow: discharge onto one above, charge onto one below.
 
     Excused: a positive contact that was welded before, on which the negative one has to be closed to find it out; a
     contact that chatters, which falls off and closes by itself; a path in which a fuse is open, so that nothing is
-    joined; and a sensor of bus or pack that is off by a constant or a share, which nothing can tell while they are
-    apart (one that stands still can be told, and is not excused).
+    joined; a sensor of bus or pack that is off by a constant or a share, which nothing can tell while they are
+    apart (one that stands still can be told, and is not excused); and a bus that stood at the pack's voltage and has
+    left it since its last sample, with the contact on its way.
     """
     b, past, state = dog.bounds, dog.past, plant.state
     closed, chatters = plant.contactors[KON.closed], plant.contactors[KON.chatters_s]
@@ -224,28 +246,31 @@ def check_switching(dog: Watchdog, plant: Plant, time_s: float) -> None:
     by_itself = chatters[MAIN_POSITIVE] > 0.0 or chatters[MAIN_NEGATIVE] > 0.0
     fuse_open = state[STATE.fuse_blown] > 0.0 or state[STATE.pyrofuse_fired] > 0.0
     off = is_off(plant, CHANNEL.bus_voltage_v) or is_off(plant, CHANNEL.pack_voltage_v)
-    dead = abs(past[PAST.bus_v]) < b[BOUND.dead_v]
+    one_way = plant.settings[SET.one_way] > 0.0
     positive, negative = closed[MAIN_POSITIVE] > 0.0, closed[MAIN_NEGATIVE] > 0.0
-    above_v, match_v = past[PAST.above_v], b[BOUND.match_v]
-    if by_itself or fuse_open or off or b[BOUND.has_contactors] == 0.0:
-        pass
-    elif plant.settings[SET.one_way] > 0.0:
-        most_v = match_v + plant.settings[SET.diode_v]
-        newly = positive and past[PAST.positive_closed] == 0.0 and past[PAST.positive_welded] == 0.0
-        if newly and above_v < -most_v and not dead:
-            note(dog, INVARIANT.mismatched_closing, time_s, MAIN_POSITIVE, abs(above_v))
-        newly = negative and past[PAST.negative_closed] == 0.0 and past[PAST.negative_welded] == 0.0
-        if newly and above_v > most_v:
-            note(dog, INVARIANT.mismatched_closing, time_s, MAIN_NEGATIVE, above_v)
-    else:
-        newly = main and past[PAST.main_closed] == 0.0 and past[PAST.positive_welded] == 0.0
-        if newly and not (abs(above_v) <= match_v or dead):
-            note(dog, INVARIANT.mismatched_closing, time_s, MAIN_POSITIVE, abs(above_v))
+    if not (by_itself or fuse_open or off) and b[BOUND.has_contactors] > 0.0:
+        newly = positive and past[PAST.positive_closed] == 0.0 if one_way else main and past[PAST.main_closed] == 0.0
+        dead = abs(past[PAST.bus_v]) < b[BOUND.dead_v]
+        apart = is_apart(past[PAST.positive_left_s], past[PAST.positive_matched_s], b[BOUND.unseen_s])
+        if newly and apart and not dead and past[PAST.positive_welded] == 0.0:
+            note(dog, INVARIANT.mismatched_closing, time_s, MAIN_POSITIVE, past[PAST.apart_v])
+        newly = one_way and negative and past[PAST.negative_closed] == 0.0
+        apart = is_apart(past[PAST.negative_left_s], past[PAST.negative_matched_s], b[BOUND.unseen_s])
+        if newly and apart and past[PAST.negative_welded] == 0.0:
+            note(dog, INVARIANT.mismatched_closing, time_s, MAIN_NEGATIVE, past[PAST.apart_v])
     past[PAST.main_closed] = 1.0 if main else 0.0
     past[PAST.positive_closed], past[PAST.negative_closed] = 1.0 if positive else 0.0, 1.0 if negative else 0.0
     past[PAST.positive_welded] = plant.contactors[KON.welded, MAIN_POSITIVE]
     past[PAST.negative_welded] = plant.contactors[KON.welded, MAIN_NEGATIVE]
-    past[PAST.above_v] = state[STATE.bus_voltage_v] - state[STATE.emf_v]
+    above_v = state[STATE.bus_voltage_v] - state[STATE.emf_v]
+    past[PAST.apart_v] = abs(above_v)
+    if one_way:
+        most_v = b[BOUND.match_v] + plant.settings[SET.diode_v]
+        follow_bus(past, PAST.positive_matched_s, PAST.positive_left_s, above_v >= -most_v, dt_s)
+        follow_bus(past, PAST.negative_matched_s, PAST.negative_left_s, above_v <= most_v, dt_s)
+    else:
+        fits = abs(above_v) <= b[BOUND.match_v]
+        follow_bus(past, PAST.positive_matched_s, PAST.positive_left_s, fits, dt_s)
     past[PAST.bus_v] = state[STATE.bus_voltage_v]
     breaks = 0.0
     worst = -1
@@ -347,7 +372,7 @@ def check(dog: Watchdog, plant: Plant, image: Image, command: Any) -> None:
     dt_s = time_s - past_s if past_s == past_s else 0.0
     dog.past[PAST.time_s] = time_s
     check_values(dog, plant, dt_s, time_s)
-    check_switching(dog, plant, time_s)
+    check_switching(dog, plant, dt_s, time_s)
     check_pyrofuse(dog, plant, image, time_s)
     check_limits(dog, image, time_s)
     check_latches(dog, image, command, plant.settings[SET.one_way] > 0.0, time_s)
