@@ -163,3 +163,15 @@ def test_an_unknown_fault_is_a_user_error_with_the_near_one() -> None:
     result = command(faults, "cell_overvoltag")
     assert isinstance(result.exception, UserError)
     assert str(result.exception) == "unknown fault 'cell_overvoltag'; did you mean cell_overvoltage?"
+
+
+@pytest.mark.parametrize(
+    ("pack", "words"),
+    [
+        ("home-16s-switches", "leaves discharging possible, and the other way round"),
+        ("home-16s", "cannot be blocked alone: a fault of charging ends discharging as well"),
+    ],
+)
+def test_what_a_fault_of_one_direction_leaves_possible_is_told(pack: str, words: str) -> None:
+    assert words in command(check, str(example(pack))).output
+    assert summary(example(pack))["connection"]["one_way"] == (pack == "home-16s-switches")

@@ -142,8 +142,8 @@ class Wishes:
         command["acknowledge_count"] += 1
         command["state_refused"] = 0
         self.acknowledged_s = now_s
-        # A pack that goes on in one direction is not disconnected by it.
-        self.operator = self.operator and _one_way_left(image.scalars[0])
+        if not _one_way_left(image.scalars[0]):  # a pack that goes on in one direction is not disconnected by it
+            self.operator = False
         return ex.REFUSED_NOT
 
     def _balance(self, number: int, image: Image, command: Any) -> int:
