@@ -200,6 +200,20 @@ def test_a_bus_that_leaves_while_the_contact_is_on_its_way_is_not_met(precharge:
     assert not bus.closed[POSITIVE]
 
 
+@pytest.mark.verifies("SR-140")
+@pytest.mark.parametrize("off_v", [-3.0, 3.0])
+def test_a_sensor_of_the_pack_that_is_off_is_not_believed_against_the_cells(off_v: float) -> None:
+    """Onto a bus that stands where the sensor says the pack stands, nothing is closed."""
+    bus = Bus()
+    set_channel(bus.image, CHANNEL.pack_voltage_v, bus.pack_v + off_v)
+    bus.source_v = bus.bus_v = bus.pack_v + off_v
+    bus.step(5)
+    bus.command["connect"] = 1
+    for _ in range(4000):
+        bus.step()
+        assert not bus.driven[POSITIVE]
+
+
 def test_what_the_last_connection_left_on_the_bus_is_charged_from_there() -> None:
     bus = Bus()
     bus.connect()

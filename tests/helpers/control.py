@@ -52,6 +52,7 @@ SCALARS: dict[str, float] = {
     "has_precharge": 1,
     "precharge_resistance_ohm": 50.0,
     "precharge_done_v": 1.0,
+    "bus_sum_match_v": 1.5,
     "precharge_done_a": 0.5,
     "precharge_timeout_s": 2.0,
     "precharge_tries": 3,

@@ -25,7 +25,7 @@ from ionward.proving.prove.random_scenario import RandomFault, RandomScenario, W
 from ionward.proving.prove.stand import Bench
 from ionward.twin.build import Start
 from ionward.twin.faults import inject
-from ionward.twin.rows import CELLS, FAULT_FROZEN, FAULT_GAIN, FAULT_OFFSET, KON, OUT, SENSE, SET, STATE
+from ionward.twin.rows import CELLS, FAULT_DRIFT, FAULT_FROZEN, FAULT_GAIN, FAULT_OFFSET, KON, OUT, SENSE, SET, STATE
 
 SYSTEM = quick_system()
 
@@ -107,11 +107,15 @@ def test_closing_onto_a_bus_that_does_not_match_is_seen() -> None:
     assert matching.look(0.01) == set()
 
 
-@pytest.mark.parametrize(("fault", "excused"), [(FAULT_OFFSET, True), (FAULT_GAIN, True), (FAULT_FROZEN, False)])
-def test_a_sensor_that_is_off_excuses_the_closing_and_one_that_stands_still_does_not(fault: int, excused: bool) -> None:
+@pytest.mark.parametrize(("fault", "channel", "excused"), [
+    (FAULT_OFFSET, CHANNEL.bus_voltage_v, True), (FAULT_GAIN, CHANNEL.bus_voltage_v, True),
+    (FAULT_DRIFT, CHANNEL.bus_voltage_v, True), (FAULT_FROZEN, CHANNEL.bus_voltage_v, False),
+    (FAULT_OFFSET, CHANNEL.pack_voltage_v, False),
+])  # fmt: skip
+def test_a_bus_sensor_that_is_off_excuses_the_closing_and_what_can_be_told_does_not(fault, channel, excused) -> None:
     world = World()
     world.plant.state[STATE.bus_voltage_v] = 0.5 * world.plant.state[STATE.emf_v]
-    world.plant.channel_sensors[SENSE.fault, CHANNEL.bus_voltage_v] = fault
+    world.plant.channel_sensors[SENSE.fault, channel] = fault
     world.look(0.01)
     world.plant.contactors[KON.closed, :2] = 1.0
     assert world.look(0.01) == (set() if excused else {"mismatched_closing"})

@@ -23,6 +23,7 @@ from ionward.image.signals import (
     OPEN_IN_ORDER,
     STATE_FAULT,
 )
+from ionward.safety.rules_inside import WORDS_A_TICK
 
 
 def ramp(k: Kernel, kelvin_per_s: float, seconds: float, sensor: int = 1) -> None:
@@ -664,6 +665,9 @@ FLIPS: dict[str, Callable[[Kernel], None]] = {
     "sensors": lambda k: flip(k.parameters.sensor_limits),
     "curves": lambda k: flip(k.parameters.curves),
     "scalars": lambda k: flip(k.parameters.words),
+    "places of the cells": lambda k: flip(k.parameters.cells),
+    "places of the sensors": lambda k: flip(k.parameters.sensors),
+    "cell model": lambda k: flip(k.parameters.table),
 }
 
 
@@ -677,8 +681,11 @@ def flip(block: object) -> None:
 @pytest.mark.parametrize("table", FLIPS)
 def test_a_flipped_bit_of_a_table_opens(table: str) -> None:
     k = Kernel()
+    words = sum(block.nbytes // 8 for block in k.parameters)
+    round_s = (len(FLIPS) + words // WORDS_A_TICK) * k.cycle_s
+    k.run(round_s)
     FLIPS[table](k)
-    assert k.until("configuration_changed", LEVEL_CRITICAL, 1.0) <= 0.08
+    assert k.until("configuration_changed", LEVEL_CRITICAL, 1.0) <= 2.0 * round_s
     assert k.s["open_request"] > 0
 
 

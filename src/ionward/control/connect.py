@@ -23,6 +23,7 @@ from ionward.control.contactors import (
     drive,
     elapsed_s,
     fits,
+    fits_at,
     forbidden,
     go,
     keeps_matching,
@@ -255,9 +256,10 @@ def _bus_is_charged(p: Any, s: Any, m: Array) -> bool:
     settled = m[SEQ.current_fitted] == 0.0 or abs(s["current_a"]) <= tolerance_a
     if m[SEQ.bus_fitted] == 0.0:
         return bool(settled and elapsed_s(s, m) > 0.5 * p["precharge_timeout_s"])
-    there = fits(p, s, m, int(m[SEQ.ways]))
-    if not (settled and there):
-        if m[SEQ.bus_v] - m[SEQ.bus_start_v] > PROBE_RISE * m[SEQ.pack_v] and not there:
+    ways = int(m[SEQ.ways])
+    if not (settled and fits(p, s, m, ways)):
+        by_pack = fits_at(p, s, m[SEQ.pack_v] - m[SEQ.bus_v], ways, p["precharge_done_v"])
+        if m[SEQ.bus_v] - m[SEQ.bus_start_v] > PROBE_RISE * m[SEQ.pack_v] and not by_pack:
             m[SEQ.between] += m[SEQ.bus_new]
         m[SEQ.samples] = 0.0
         return False

@@ -97,6 +97,7 @@ SEQ = rows(
         Signal("positive_tap", "", "Tap across the positive contactor: 1 closed, 0 open, -1 cannot be told"),
         Signal("negative_tap", "", "Tap across the negative contactor"),
         Signal("pack_v", "V", "Pack voltage; NaN unknown"),
+        Signal("cells_v", "V", "Sum of the cells; NaN unknown"),
         Signal("bus_v", "V", "Bus voltage; NaN unknown"),
         Signal("bus_fitted", "", "The bus voltage is measured"),
         Signal("bus_new", "", "A new bus sample came"),
@@ -138,6 +139,7 @@ def sense(parameters: Parameters, image: Image, m: Array) -> None:
     m[SEQ.pack_v] = _usable(image.channels, CHANNEL.pack_voltage_v)
     if math.isnan(m[SEQ.pack_v]):
         m[SEQ.pack_v] = s["cell_voltage_sum_v"]
+    m[SEQ.cells_v] = s["cell_voltage_sum_v"]
     m[SEQ.bus_v] = _usable(image.channels, CHANNEL.bus_voltage_v)
     m[SEQ.positive_tap] = _by_tap(_usable(image.channels, CHANNEL.positive_tap_v), m)
     m[SEQ.negative_tap] = _by_tap(_usable(image.channels, CHANNEL.negative_tap_v), m)
@@ -163,8 +165,8 @@ def _follow_bus(p: Any, s: Any, m: Array) -> None:
     """A bus on its way matches the pack for a moment as it passes by: its next sample has to match as well."""
     apart_v, ways = m[SEQ.pack_v] - m[SEQ.bus_v], next_ways(p, s)
     next_v = apart_v + (apart_v - m[SEQ.bus_apart_v])
-    agrees = fits_at(p, s, apart_v, ways) and fits_at(p, s, next_v, ways) and ways == m[SEQ.bus_ways]
-    m[SEQ.bus_agrees] = m[SEQ.bus_agrees] + 1.0 if agrees else 0.0
+    agrees = fits(p, s, m, ways) and fits_at(p, s, next_v, ways, p["precharge_done_v"])
+    m[SEQ.bus_agrees] = m[SEQ.bus_agrees] + 1.0 if agrees and ways == m[SEQ.bus_ways] else 0.0
     m[SEQ.bus_apart_v], m[SEQ.bus_ways] = apart_v, ways
 
 
@@ -227,18 +229,21 @@ def matches(p: Any, m: Array) -> bool:
 
 @njit
 def fits(p: Any, s: Any, m: Array, ways: int) -> bool:
-    """The bus stands where the path may be closed for these ways."""
-    return fits_at(p, s, m[SEQ.pack_v] - m[SEQ.bus_v], ways)
+    """The bus stands where the path may be closed for these ways, by the pack's sensor (which may be off) and by the
+    sum of the cells.
+    """
+    by_cells_v = m[SEQ.cells_v] - m[SEQ.bus_v]
+    by_cells = math.isnan(by_cells_v) or fits_at(p, s, by_cells_v, ways, p["bus_sum_match_v"])
+    return by_cells and fits_at(p, s, m[SEQ.pack_v] - m[SEQ.bus_v], ways, p["precharge_done_v"])
 
 
 @njit
-def fits_at(p: Any, s: Any, apart_v: float, ways: int) -> bool:
-    """Pack voltage less bus voltage lets the path be closed: none, or on the side to which nothing can flow.
+def fits_at(p: Any, s: Any, apart_v: float, ways: int, most_v: float) -> bool:
+    """Pack voltage less bus voltage lets the path be closed: little, or on the side to which nothing can flow.
 
     A path that can only be discharged bears any bus above the pack, one that can only be charged any bus below it.
     Over the diode of a charge switch that is open, the bus comes no closer than the diode's drop.
     """
-    most_v = p["precharge_done_v"]
     if ways == WAYS_BOTH:
         return bool(abs(apart_v) <= most_v)
     if ways == WAYS_CHARGE:

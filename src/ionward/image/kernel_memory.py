@@ -138,6 +138,8 @@ PROTECT_SIGNALS = (
     Signal("seal", "", "Parity of the fault block as the last tick left it", "i8"),
     Signal("sealed", "", "There is such a parity", "i8"),
     Signal("table", "", "Table of parameters that is looked at next", "i8"),
+    Signal("table_word", "", "Its first word that has not been looked at yet", "i8"),
+    Signal("table_odd", "", "Parity of its words before that", "i8"),
     Signal("changed_table", "", "Table that has changed, from 1; 0 none", "i8"),
     Signal("busbar_heat", "", "Heat of the busbars against what the rated current makes for ever"),
     Signal("fuse_melted", "", "How far the fuse is from melting: 0 cold, 1 open"),

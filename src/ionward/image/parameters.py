@@ -36,6 +36,7 @@ PARAMETER_SIGNALS = (
     Signal("has_precharge", "", "The pack has a precharge path", "i8", 0, 1),
     Signal("precharge_resistance_ohm", "Ω", "Precharge resistor"),
     Signal("precharge_done_v", "V", "Bus and pack may differ by this when precharge is complete"),
+    Signal("bus_sum_match_v", "V", "Bus and sum of the cells may differ by this when the contactors close"),
     Signal("precharge_done_a", "A", "Precharge current may be this when precharge is complete"),
     Signal("precharge_timeout_s", "s", "Longest precharge"),
     Signal("precharge_tries", "", "Tries before a person is asked", "i8"),

@@ -61,6 +61,7 @@ def _connection(system: System) -> dict[str, float]:
         "has_precharge": contactors.fitted and precharge.fitted,
         "precharge_resistance_ohm": precharge.resistance_ohm,
         "precharge_done_v": precharge.done_v,
+        "bus_sum_match_v": precharge.done_v + system.topology.series * system.sensors.cell_voltage.tolerance,
         "precharge_done_a": precharge.done_a,
         "precharge_timeout_s": precharge.timeout_s,
         "precharge_tries": precharge.tries,

@@ -20,7 +20,9 @@ from ionward.safety.rules_connection import follow
 # A pause that stands for a machine that slept or a clock that was set, rather than for a cycle that was late.
 CLOCK_AHEAD_S, CLOCK_CYCLES = 5.0, 50.0
 # Tables that are looked at, and the rows of their parities: known, and as found first.
-TABLES = 7
+TABLES = 10
+# The words of one table that are read in a tick: about a microsecond's worth.
+WORDS_A_TICK = 4096
 SUMS_KNOWN, SUMS_FIRST = 0, 1
 
 
@@ -63,31 +65,50 @@ def clock_rule(p: Any, s: Any, verdicts: Array, state: Any) -> None:
 
 @njit
 def memory_rules(parameters: Parameters, faults: Array, verdicts: Array, state: Any, sums: Array) -> None:
-    """Parities of the parameter tables against those of the first ticks, one table in each tick; and that of the fault
+    """Parities of the parameter tables against those of the first round, a part in each tick; and that of the fault
     block against what the tick before left. Parity shows every single flipped bit.
     """
     _tell(verdicts, FAULT_ID.image_corrupted, 1.0 if state["sealed"] == 1 and parity(faults) != state["seal"] else 0.0)
     k = state["table"]
-    state["table"] = (k + 1) % sums.shape[1]
     if k == 0:
-        total = parity(parameters.levels)
+        over = read_on(parameters.levels, state)
     elif k == 1:
-        total = parity(parameters.faults)
+        over = read_on(parameters.faults, state)
     elif k == 2:
-        total = parity(parameters.channel_limits)
+        over = read_on(parameters.channel_limits, state)
     elif k == 3:
-        total = parity(parameters.cell_limits)
+        over = read_on(parameters.cell_limits, state)
     elif k == 4:
-        total = parity(parameters.sensor_limits)
+        over = read_on(parameters.sensor_limits, state)
     elif k == 5:
-        total = parity(parameters.curves)
+        over = read_on(parameters.curves, state)
+    elif k == 6:
+        over = read_on(parameters.words, state)
+    elif k == 7:
+        over = read_on(parameters.cells, state)
+    elif k == 8:
+        over = read_on(parameters.sensors, state)
     else:
-        total = parity(parameters.words)
-    if sums[SUMS_KNOWN, k] == 0:
-        sums[SUMS_KNOWN, k], sums[SUMS_FIRST, k] = 1, total
-    elif sums[SUMS_FIRST, k] != total:
-        state["changed_table"] = k + 1
+        over = read_on(parameters.table, state)
+    if over:
+        if sums[SUMS_KNOWN, k] == 0:
+            sums[SUMS_KNOWN, k], sums[SUMS_FIRST, k] = 1, state["table_odd"]
+        elif sums[SUMS_FIRST, k] != state["table_odd"]:
+            state["changed_table"] = k + 1
+        state["table"], state["table_word"], state["table_odd"] = (k + 1) % sums.shape[1], 0, 0
     _tell(verdicts, FAULT_ID.configuration_changed, float(state["changed_table"]))
+
+
+@njit
+def read_on(block: Any, state: Any) -> bool:
+    """Take the next words of a table into its parity; True when it has been read to its end."""
+    words = block.reshape(-1).view(np.int64)
+    last = min(state["table_word"] + WORDS_A_TICK, words.shape[0])
+    odd = state["table_odd"]
+    for k in range(state["table_word"], last):
+        odd ^= words[k]
+    state["table_odd"], state["table_word"] = odd, last
+    return bool(last == words.shape[0])
 
 
 @njit

@@ -32,7 +32,7 @@ from ionward.twin.rows import SET
 # follows from these costs, not from a clock: the same seed gives the same result on every machine.
 DEFAULT_WALL_S, DEFAULT_CORES = 55.0, 2
 TICK_S, CELL_S = 7e-6, 75e-9
-GUARDED_TICK_S = 250e-6
+GUARDED_TICK_S = 130e-6
 SCENARIO_S = 0.01
 
 

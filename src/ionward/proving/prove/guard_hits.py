@@ -25,7 +25,18 @@ from ionward.twin.rows import KON, PRECHARGE, SET, STATE
 
 BIT = 40  # of the mantissa: a number moves by a thousandth of a millionth, and nothing else follows from it
 # Tables of limits and thresholds.
-TABLES = ("levels", "faults", "channel_limits", "cell_limits", "sensor_limits", "curves", "words")
+TABLES = (
+    "levels",
+    "faults",
+    "channel_limits",
+    "cell_limits",
+    "sensor_limits",
+    "curves",
+    "words",
+    "cells",
+    "sensors",
+    "table",
+)
 CLOCK_JUMPS_S = (-10.0, -0.5, 10.0)
 BOOT = "simulated"
 # The bus hangs at this share of the pack voltage, which looks like a precharge that is slow.

@@ -16,13 +16,14 @@ import numpy as np
 from ionward.battery.system import System
 from ionward.control import tick as stages
 from ionward.control.tick import tick
-from ionward.image.challenge import answer_to, fold, request_word, wish_word
+from ionward.image.challenge import answer_to, request_word, wish_word
 from ionward.image.exchange import CONTROL_RECORD, DRIVEN_RECORD, FLOW_STAGES, GUARD_OK, GUARD_RECORD, GUARD_STOOD
 from ionward.image.guard_limits import guard_limits
 from ionward.image.inputs import RAW, new_raw
 from ionward.image.signals import CELL, STATE_CONNECTED
-from ionward.image.tables import in_one_row, slice_bounds, slices_of, table_sums
+from ionward.image.tables import slice_bounds, slices_of, table_sums
 from ionward.proving.prove.stand import Bench
+from ionward.runtime.cycle import fold_of
 from ionward.runtime.enables import Enables, default_expiry_s
 from ionward.runtime.pyrofuse import PyrofuseSetup, look
 from ionward.runtime.wishes import OverrunBudget
@@ -64,6 +65,7 @@ class GuardedLoop:
 
     def __init__(self, bench: Bench, system: System, seed: int) -> None:
         self.bench, self.system = bench, system
+        self._row = bench.lay_in_one_row()
         self._sums = table_sums(bench.stand.parameters, slices_of(bench.cycle_s))
         self._sample_sum = SampleSum()
         self._pyrofuse = PyrofuseSetup.of(system.as_dict())
@@ -180,9 +182,8 @@ class GuardedLoop:
     def _answer(self, record: Any, raw: Any) -> None:
         """Answer the guard's challenge over the live tables and the samples as control has them."""
         challenge = int(record["challenge"][0])
-        row = in_one_row(self.bench.stand.parameters)[1]
-        first, last = slice_bounds(len(row), len(self._sums), challenge % len(self._sums))
-        record["table_sum"] = fold(row[first:last].tolist(), 0, last - first)
+        first, last = slice_bounds(len(self._row), len(self._sums), challenge % len(self._sums))
+        record["table_sum"] = fold_of(self._row, first, last)
         record["sample_sum"] = self._sample_sum.of(raw)
         wish = wish_word(*(int(record[name][0]) for name in (*COILS, "open_request")))
         flow, tick_number, tables, samples = (

@@ -21,6 +21,7 @@ from ionward.proving.prove.quantities import WAY_ANY, WAY_CHARGE, WAY_DISCHARGE,
 from ionward.twin.plant import Plant
 from ionward.twin.rows import (
     CELLS,
+    FAULT_DRIFT,
     FAULT_GAIN,
     FAULT_LOST,
     FAULT_NAN,
@@ -151,9 +152,9 @@ def falsified(sensors: Array, k: int) -> bool:
 
 @njit
 def is_off(plant: Plant, channel: int) -> bool:
-    """The sensor follows the truth, at a constant distance or by a share too much."""
+    """The sensor follows the truth, at a distance that is constant or grows, or by a share too much."""
     fault = plant.channel_sensors[SENSE.fault, channel]
-    return bool(fault in (FAULT_OFFSET, FAULT_GAIN))
+    return bool(fault in (FAULT_OFFSET, FAULT_GAIN, FAULT_DRIFT))
 
 
 @njit
@@ -236,16 +237,16 @@ def check_switching(dog: Watchdog, plant: Plant, dt_s: float, time_s: float) -> 
 
     Excused: a positive contact that was welded before, on which the negative one has to be closed to find it out; a
     contact that chatters, which falls off and closes by itself; a path in which a fuse is open, so that nothing is
-    joined; a sensor of bus or pack that is off by a constant or a share, which nothing can tell while they are
-    apart (one that stands still can be told, and is not excused); and a bus that stood at the pack's voltage and has
-    left it since its last sample, with the contact on its way.
+    joined; a sensor of the bus that is off by a constant, a share or a drift, which nothing can tell while it is apart
+    (one that stands still can be told, and is not excused; that of the pack has the cells beside it); and a bus that
+    stood at the pack's voltage and has left it since its last sample, with the contact on its way.
     """
     b, past, state = dog.bounds, dog.past, plant.state
     closed, chatters = plant.contactors[KON.closed], plant.contactors[KON.chatters_s]
     main = closed[MAIN_POSITIVE] > 0.0 and closed[MAIN_NEGATIVE] > 0.0
     by_itself = chatters[MAIN_POSITIVE] > 0.0 or chatters[MAIN_NEGATIVE] > 0.0
     fuse_open = state[STATE.fuse_blown] > 0.0 or state[STATE.pyrofuse_fired] > 0.0
-    off = is_off(plant, CHANNEL.bus_voltage_v) or is_off(plant, CHANNEL.pack_voltage_v)
+    off = is_off(plant, CHANNEL.bus_voltage_v)
     one_way = plant.settings[SET.one_way] > 0.0
     positive, negative = closed[MAIN_POSITIVE] > 0.0, closed[MAIN_NEGATIVE] > 0.0
     if not (by_itself or fuse_open or off) and b[BOUND.has_contactors] > 0.0:

@@ -12,6 +12,7 @@ from ionward.battery.system import System
 from ionward.control.bms import Bms
 from ionward.control.entry import tick_address
 from ionward.image.inputs import new_command
+from ionward.image.tables import in_one_row
 from ionward.proving.prove.loop import Stand, run_plain
 from ionward.twin.build import Start, build_plant
 
@@ -40,6 +41,13 @@ class Bench:
         )
         self.address = tick_address()
         self._arrays = arrays_of(self.stand)
+
+    def lay_in_one_row(self) -> npt.NDArray[np.int64]:
+        """Put the parameter tables into one row of words, as control's process has them; the row, which is alive."""
+        self.bms.parameters, row = in_one_row(self.bms.parameters)
+        self.stand = self.stand._replace(parameters=self.bms.parameters)
+        self._arrays = arrays_of(self.stand)
+        return row
 
     @property
     def time_s(self) -> float:
