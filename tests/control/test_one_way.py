@@ -208,6 +208,20 @@ def test_an_empty_pack_is_not_connected_to_a_charger_that_stands_above_it() -> N
 
 
 @pytest.mark.verifies("SR-135")
+@pytest.mark.parametrize("discharge", [False, True])
+def test_a_charge_switch_is_not_closed_while_the_bus_reading_stands_still(discharge: bool) -> None:
+    bus = one_way()
+    bus.frozen_v, bus.source_v = bus.pack_v - 0.5, bus.pack_v + 10.0
+    bus.step(10)
+    forbid(bus, discharge=discharge)
+    bus.command["connect"] = 1
+    for _ in range(300):
+        bus.step()
+        assert not any(bus.driven.values())
+    assert bus.reason == "the reading of the bus voltage does not move: its sensor may be frozen"
+
+
+@pytest.mark.verifies("SR-135")
 def test_a_full_pack_is_connected_for_discharging_over_the_resistor() -> None:
     bus = one_way()
     bus.step(2)

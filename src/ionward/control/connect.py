@@ -123,6 +123,8 @@ def _held_back(p: Any, s: Any, m: Array, command: Any) -> int:
         return HOLD_ENABLES
     if m[SEQ.refused] == 1.0 or _bus_is_in_the_way(p, s, m):
         return HOLD_BUS_LIVE
+    if p["one_way"] > 0 and wanted_ways(p, s) != WAYS_DISCHARGE and stands_still(m):
+        return HOLD_BUS_FROZEN  # a charge switch alone lets a bus above the pack rush into the cells
     if not s["time_s"] >= m[SEQ.resume_s]:
         return int(m[SEQ.why]) if m[SEQ.why] != HOLD_NONE else HOLD_RESISTOR_HOT
     if m[SEQ.heat_j] > RESISTOR_RESUME * p["precharge_energy_max_j"]:
