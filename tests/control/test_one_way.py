@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.bus import DT, NEGATIVE, POSITIVE, PRECHARGE, Bus
+from helpers.control import set_channel
 from ionward.control.limit import limit, new_limit_memory
+from ionward.image.inputs import CHANNEL
 from ionward.image.signals import (
     LEVEL_CRITICAL,
     LEVEL_FAULT,
@@ -219,6 +221,18 @@ def test_a_charge_switch_is_not_closed_while_the_bus_reading_stands_still(discha
         bus.step()
         assert not any(bus.driven.values())
     assert bus.reason == "the reading of the bus voltage does not move: its sensor may be frozen"
+
+
+@pytest.mark.verifies("SR-211")
+def test_a_charge_switch_is_not_closed_onto_a_bus_above_the_cells_whatever_the_pack_sensor_says() -> None:
+    bus = one_way()
+    bus.source_v = bus.pack_v + 4.0
+    bus.step(2)
+    bus.command["connect"] = 1
+    for k in range(1500):
+        set_channel(bus.image, CHANNEL.pack_voltage_v, bus.pack_v + (8.0 if k % 2 else -8.0))
+        bus.step()
+        assert not any(bus.driven.values())
 
 
 @pytest.mark.verifies("SR-135")

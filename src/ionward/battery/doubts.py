@@ -157,8 +157,8 @@ def _precharge(system: System) -> Iterator[str]:
         )
     elif bus.fitted and contactors.one_way and bus.low > -STILL_SHARE * bus.resolution:
         yield (
-            f"sensors.bus_voltage: reads nothing below {bus.low:g} V: a dead bus will look frozen, and one-way switches "
-            "will not be connected to it"
+            f"sensors.bus_voltage: reads nothing below {bus.low:g} V: a dead bus will look frozen, and one-way "
+            "switches will not be connected to it"
         )
     tolerance_v = system.sensors.pack_voltage.tolerance + system.sensors.bus_voltage.tolerance
     if precharge.done_v < tolerance_v:

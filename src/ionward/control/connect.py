@@ -141,7 +141,10 @@ def _bus_is_in_the_way(p: Any, s: Any, m: Array) -> bool:
     if math.isnan(m[SEQ.live_s]):
         m[SEQ.live_s] = s["time_s"]
     waited_s = s["time_s"] - m[SEQ.live_s]
-    if p["has_precharge"] == 1 and m[SEQ.bus_v] < m[SEQ.pack_v]:
+    below = m[SEQ.bus_v] < m[SEQ.pack_v]
+    if p["one_way"] > 0:
+        below = below and not m[SEQ.bus_v] > m[SEQ.cells_v]
+    if p["has_precharge"] == 1 and below:
         return bool(s["precharge_tries"] == 0 and not waited_s >= BUS_BELOW_WAIT_S)
     if not waited_s < BUS_ABOVE_WAIT_S:
         m[SEQ.refused] = 1.0
