@@ -156,6 +156,16 @@ def test_the_pyrofuse_needs_both_of_its_conditions(amperes: float, level: int, f
     assert world.look(0.01) == (set() if founded else {"pyrofuse_unfounded"})
 
 
+@pytest.mark.parametrize(("overdue_s", "founded"), [(0.1, True), (-0.1, False), (np.nan, False)])
+def test_a_fault_that_should_have_opened_by_now_founds_the_pyrofuse_too(overdue_s: float, founded: bool) -> None:
+    world = World()
+    s = world.image.scalars[0]
+    s["fault_level"], s["open_by_s"] = LEVEL_FAULT, world.plant.state[STATE.time_s] - overdue_s
+    world.plant.state[STATE.current_a] = world.plant.state[STATE.current_mean_a] = -3000.0
+    world.plant.outputs[OUT.pyrofuse] = 1.0
+    assert world.look(0.0) == (set() if founded else {"pyrofuse_unfounded"})
+
+
 @pytest.mark.parametrize(("amperes", "founded"), [(250.0, True), (150.0, False), (-450.0, True), (-350.0, False)])
 def test_the_pyrofuse_is_for_what_the_better_contactor_cannot_break_in_this_direction(amperes, founded) -> None:
     negative = {"break_current_a": 400.0, "break_charge_a": 100.0}

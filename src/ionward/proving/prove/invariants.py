@@ -286,7 +286,9 @@ def check_switching(dog: Watchdog, plant: Plant, dt_s: float, time_s: float) -> 
 
 @njit
 def check_pyrofuse(dog: Watchdog, plant: Plant, image: Image, time_s: float) -> None:
-    """It is fired on a critical fault and a current that neither contactor can break, never on one of the two alone."""
+    """It is fired on a fault that is critical, or that should have opened by now, and a current that neither contactor
+    can break; never on one of the two alone.
+    """
     b, past, state = dog.bounds, dog.past, plant.state
     bound_a = b[BOUND.pyrofuse_charge_a if state[STATE.current_mean_a] > 0.0 else BOUND.pyrofuse_discharge_a]
     if max(state[STATE.current_peak_a], abs(state[STATE.current_a])) >= bound_a:
@@ -295,7 +297,9 @@ def check_pyrofuse(dog: Watchdog, plant: Plant, image: Image, time_s: float) -> 
     if fired > 0.0 and past[PAST.fired] == 0.0:
         crashed = b[BOUND.pyrofuse_on_crash] > 0.0 and plant.state[STATE.crash] > 0.0
         recent = crashed or time_s - past[PAST.large_s] <= b[BOUND.pyrofuse_memory_s]
-        if not (recent and image.scalars[0]["fault_level"] == LEVEL_CRITICAL):
+        s = image.scalars[0]
+        urgent = s["fault_level"] == LEVEL_CRITICAL or (s["fault_level"] >= LEVEL_FAULT and time_s >= s["open_by_s"])
+        if not (recent and urgent):
             note(dog, INVARIANT.pyrofuse_unfounded, time_s, -1.0, abs(plant.state[STATE.current_a]))
     past[PAST.fired] = fired
 
