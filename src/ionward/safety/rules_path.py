@@ -114,8 +114,9 @@ def rise_rule(p: Any, s: Any, bus: float, new_bus: float, pack: float, verdicts:
     if state["discharge_open_s"] > p["contactor_open_s"]:
         state["rise_s"], state["rise_share"], state["rise_samples"] = -1.0, 1.0, 0
     elif state["rise_s"] < 0.0:
-        # A fast switch may have closed, and the bus be there, before this tick sees either.
-        state["rise_s"] = 0.0 if closed and (share < RISE_FROM or before < RISE_FROM) else -1.0
+        # A one-way switch is fast: it may have closed, and the bus be there, before this tick sees either.
+        low = share < RISE_FROM or (p["one_way"] > 0 and before < RISE_FROM)
+        state["rise_s"] = 0.0 if closed and low else -1.0
     elif state["rise_samples"] < DECIDING_SAMPLES and p["precharge_rise_s"] > 0.0:
         if not share >= RISE_TO:
             state["rise_samples"] = 0

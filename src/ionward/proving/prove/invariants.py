@@ -341,13 +341,14 @@ def check_latches(dog: Watchdog, image: Image, command: Any, one_way: bool, time
         dog.latched[f] = latched
     charge = s["main_negative_close"] > 0
     discharge = s["main_positive_close"] > 0 or s["precharge_close"] > 0
-    no_charge, no_discharge = forbidden_ways(dog, image, one_way)
     if one_way:
+        no_charge, no_discharge = forbidden_ways(dog, image)
         newly = (charge and past[PAST.charge_driven] == 0.0 and no_charge) or (
             discharge and past[PAST.discharge_driven] == 0.0 and no_discharge
         )
     else:
-        newly = (charge or discharge) and past[PAST.driven] == 0.0 and (no_charge or no_discharge)
+        forbidden = s["fault_level"] >= LEVEL_FAULT or s["latched_faults"] > 0
+        newly = (charge or discharge) and past[PAST.driven] == 0.0 and forbidden
     if newly:
         note(dog, INVARIANT.closed_in_spite_of_fault, time_s, s["open_fault"], s["fault_level"])
     past[PAST.driven] = 1.0 if charge or discharge else 0.0
@@ -355,17 +356,18 @@ def check_latches(dog: Watchdog, image: Image, command: Any, one_way: bool, time
 
 
 @njit
-def forbidden_ways(dog: Watchdog, image: Image, one_way: bool) -> tuple[bool, bool]:
-    """Whether the faults that stand or are latched forbid charging, discharging. Worked out here from the fault table
-    alone: one direction where switches block one alone and the level is fault, else both.
+def forbidden_ways(dog: Watchdog, image: Image) -> tuple[bool, bool]:
+    """Whether the faults that stand or are latched forbid charging, discharging, where switches block one alone.
+
+    Worked out here from the fault table: the direction of the fault at the level fault, else both.
     """
     no_charge = no_discharge = False
     for f in range(image.faults.shape[1]):
         level = max(image.faults[FAULT.level, f], image.faults[FAULT.latched_level, f])
         if level >= LEVEL_FAULT:
-            alone = one_way and level == LEVEL_FAULT
-            no_charge = no_charge or not alone or dog.blocks[0, f] > 0.0
-            no_discharge = no_discharge or not alone or dog.blocks[1, f] > 0.0
+            everything = level > LEVEL_FAULT
+            no_charge = no_charge or everything or dog.blocks[0, f] > 0.0
+            no_discharge = no_discharge or everything or dog.blocks[1, f] > 0.0
     return no_charge, no_discharge
 
 
