@@ -275,6 +275,34 @@ def test_one_clear_line(tmp_path: Path, change: tuple[str, str], line: str) -> N
     assert all("\n" not in problem for problem in caught.value.problems)
 
 
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (
+            ("one_way = true", "one_way = true\nfitted = false"),
+            "contactors.one_way: value true: the pack does not switch its own contactors; "
+            "allowed: false, or contactors.fitted = true",
+        ),
+        (
+            ("[contactors]", "[sensors.negative_tap]\nfitted = true\n\n[contactors]"),
+            "sensors.negative_tap.fitted: value true: a tap tells nothing where the switch's diode conducts; "
+            "allowed: false, or contactors.one_way = false",
+        ),
+        (
+            ("[contactors]", "[sensors.bus_voltage]\nfitted = false\n\n[contactors]"),
+            "sensors.bus_voltage.fitted: value false: one direction cannot be closed again without it; "
+            "allowed: true, or contactors.one_way = false",
+        ),
+        (("diode_v = 0.8", "diode_v = 5.0"), "contactors.diode_v: value 5: is too large; allowed: 3 or less"),
+    ],
+)
+def test_one_way_switches_that_make_no_sense(tmp_path: Path, change: tuple[str, str], line: str) -> None:
+    path = changed(tmp_path, change, of="home-16s-switches")
+    with pytest.raises(UserError) as caught:
+        load_pack(path)
+    assert any(problem.startswith(f"{path}: {line}") for problem in caught.value.problems), caught.value.problems
+
+
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     path = changed(
         tmp_path,

@@ -163,3 +163,22 @@ def test_an_unknown_fault_is_a_user_error_with_the_near_one() -> None:
     result = command(faults, "cell_overvoltag")
     assert isinstance(result.exception, UserError)
     assert str(result.exception) == "unknown fault 'cell_overvoltag'; did you mean cell_overvoltage?"
+
+
+@pytest.mark.parametrize(
+    ("pack", "words"),
+    [
+        ("home-16s-switches", "leaves discharging possible, and the other way round"),
+        ("home-16s", "cannot be blocked alone: a fault of charging ends discharging as well"),
+    ],
+)
+def test_what_a_fault_of_one_direction_leaves_possible_is_told(pack: str, words: str) -> None:
+    assert words in command(check, str(example(pack))).output
+    assert summary(example(pack))["connection"]["one_way"] == (pack == "home-16s-switches")
+
+
+def test_a_bus_sensor_that_cannot_read_below_zero_is_doubtful_for_one_way_switches(tmp_path: Path) -> None:
+    change = ("[contactors]", "[sensors.bus_voltage]\nminimum_v = 0.0\n\n[contactors]")
+    told = summary(changed(tmp_path, change, of="home-16s-switches"))["doubts"]
+    assert any("a dead bus will look frozen" in doubt for doubt in told)
+    assert not summary(example("home-16s-switches"))["doubts"]

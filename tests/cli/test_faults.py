@@ -69,3 +69,18 @@ def test_as_json_for_all_and_for_one() -> None:
 @pytest.mark.parametrize("arguments", [("cell_overvoltag",), ("crash", "--system", "none.toml")])
 def test_mistakes_are_user_errors(arguments: tuple[str, ...]) -> None:
     assert isinstance(command(*arguments).exception, UserError)
+
+
+def test_with_a_system_it_says_what_stays_possible() -> None:
+    def said(fault: str, pack: str) -> str:
+        return command(fault, "--system", str(example(pack))).output
+
+    one_way = said("cell_overvoltage", "home-16s-switches")
+    assert "forbids charging and opens the switch that blocks it; discharging stays possible" in one_way
+    assert "charging stays possible" in said("cell_undervoltage", "home-16s-switches")
+    assert "discharging ends as well: these contactors cannot block one direction alone" in said(
+        "cell_overvoltage", "home-16s"
+    )
+    assert "stays possible" not in said("insulation_low", "home-16s-switches")
+    as_json = json.loads(command("cell_overvoltage", "--system", str(example("home-16s-switches")), "--json").output)
+    assert "charge" in json.dumps(as_json)

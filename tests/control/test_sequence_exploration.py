@@ -13,7 +13,15 @@ from helpers.data import ROOT
 from helpers.exploring import Explorer, Inputs, Moment, driven_of, reason_of, state_of, step_of
 from helpers.packs import breaking
 from ionward.control.contactors import SEQ, STEP_OPEN_FIRST, STEPS
-from ionward.image.signals import HOLD_BUS_FROZEN, OPEN_NONE, OPEN_NOW, SEQUENCE_REASONS, STATES
+from ionward.image.signals import (
+    HOLD_BUS_FROZEN,
+    HOLD_CHARGE_BLOCKED,
+    HOLD_DISCHARGE_BLOCKED,
+    OPEN_NONE,
+    OPEN_NOW,
+    SEQUENCE_REASONS,
+    STATES,
+)
 
 MAY_BREAK_A = 100.0
 # Contactors of which one may break a large discharge current; a pack without feedback contacts whose resistor bears
@@ -91,9 +99,10 @@ def test_every_state_step_and_reason_is_reached() -> None:
     moments = [moment for pack in PACKS for moment in explored(pack).explorer.moments.values()]
     assert {state_of(moment) for moment in moments} == set(STATES)
     assert {step_of(moment) for moment in moments} == set(STEPS)
-    # A bus reading that stands still is no input of the exploration: tests/control/test_sequence.py has it.
-    frozen = SEQUENCE_REASONS[HOLD_BUS_FROZEN]
-    assert {reason_of(moment) for moment in moments} | {frozen} == set(SEQUENCE_REASONS)
+    # No inputs of the exploration: a bus reading that stands still (tests/control/test_sequence.py), and switches that
+    # block one direction (tests/control/test_one_way.py).
+    elsewhere = {SEQUENCE_REASONS[k] for k in (HOLD_BUS_FROZEN, HOLD_CHARGE_BLOCKED, HOLD_DISCHARGE_BLOCKED)}
+    assert {reason_of(moment) for moment in moments} | elsewhere == set(SEQUENCE_REASONS)
 
 
 @pytest.mark.xdist_group("exploration")

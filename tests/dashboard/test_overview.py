@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +18,9 @@ from ionward.dashboard.facts import facts_of
 from ionward.dashboard.overview import banners, contactor_word, frame, overview
 from ionward.dashboard.words import unmarked
 from ionward.image import exchange as ex
-from ionward.image.faults import FAULTS
+from ionward.image.fault_levels import resolved_levels
+from ionward.image.faults import BY_ID, FAULTS
+from ionward.proving.prove.ground import drive_cell_voltage
 from ionward.runtime.live import Live
 
 Watch = Callable[..., Any]
@@ -231,3 +234,29 @@ def test_names_of_commands_are_quoted_and_not_in_backticks() -> None:
     assert unmarked("Then `release` it (`ionward doctor`).") == "Then “release” it (“ionward doctor”)."
     assert any("`" in fault.action + fault.meaning for fault in FAULTS)
     assert not any("`" in unmarked(fault.action) + unmarked(fault.meaning) for fault in FAULTS)
+
+
+def test_a_pack_that_can_only_be_discharged_says_so(watch: Watch) -> None:
+    """One cell is full beyond its limit; the switches block charging alone."""
+    watched = watch("home-16s-switches").after(4.0)
+    assert seen(watched)["pack"]["names"]["main_negative"] == "Charge (Main −)"
+    assert (watched.state["blocked"], seen(watched)["state"]["word"]) == ("", "Connected")
+    fill(watched.feed)
+    watched.after(2.0)
+    page = seen(watched)
+    assert watched.state["blocked"] == "charge"
+    assert (page["state"]["word"], page["state"]["level"]) == ("Discharge only", "warning")
+    assert page["state"]["detail"] == "A fault blocks charging: the pack can only be discharged"
+    drawn = page["diagram"]["contactors"]
+    assert (drawn["main_positive"]["word"], drawn["main_negative"]["word"]) == ("closed", "open")
+    assert "Charge (Main −) open" in page["diagram"]["words"]
+    assert page["pack"]["one_way"]
+    if abs(watched.state["current_a"]) > 1.0:
+        assert page["diagram"]["path"] == "main"
+
+
+def fill(feed: Livefeed) -> None:
+    """Give one cell the charge at which its voltage forbids charging."""
+    level = resolved_levels(BY_ID["cell_overvoltage"], feed.system)[2]
+    assert level is not None
+    drive_cell_voltage(SimpleNamespace(plant=feed.twin.plant), 3, level.set + 0.01, above=True)  # type: ignore[arg-type]

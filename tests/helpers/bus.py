@@ -29,6 +29,10 @@ class Bus:
         self.load_ohm = math.inf
         self.source_v = math.nan  # something else that holds the bus
         self.load_a = 0.0  # while connected
+        self.source_a, self.most_v = (
+            0.0,
+            math.inf,
+        )  # one-way switches: what a charger feeds into the bus, and up to where
         self.closed = {POSITIVE: False, NEGATIVE: False, PRECHARGE: False}
         self.coming = dict.fromkeys(self.closed, 0)
         self.welded: set[str] = set()
@@ -92,7 +96,9 @@ class Bus:
         self.current = 0.0
         if not math.isnan(self.source_v):
             self.bus_v = self.source_v
-        if self.closed[NEGATIVE] and self.closed[POSITIVE]:
+        if self.parameters.scalars[0]["one_way"] > 0:
+            self._live_one_way()
+        elif self.closed[NEGATIVE] and self.closed[POSITIVE]:
             self.bus_v, self.current = self.pack_v, -self.load_a
         elif self.closed[NEGATIVE] and self.closed[PRECHARGE]:
             resistance = float(self.parameters.scalars[0]["precharge_resistance_ohm"])
@@ -104,6 +110,30 @@ class Bus:
                 self.bus_v += (end_v - self.bus_v) * (1 - math.exp(-DT / tau))
         elif math.isnan(self.source_v):
             self.bus_v *= math.exp(-DT / 50.0)
+
+    def _live_one_way(self) -> None:
+        """The positive switch blocks discharge, the negative one charge; the open one's diode drops its voltage.
+
+        `source_a` flows into the bus.
+        """
+        p = self.parameters.scalars[0]
+        positive, negative = self.closed[POSITIVE], self.closed[NEGATIVE]
+        charge_v = self.pack_v + (0.0 if positive else float(p["diode_v"]))
+        discharge_v = self.pack_v - (0.0 if negative else float(p["diode_v"]))
+        if math.isnan(self.source_v):
+            self.bus_v = max(self.bus_v + (self.source_a - self.load_a - self.bus_v / 5e4) * DT / self.capacitance, 0.0)
+            self.bus_v = min(self.bus_v, self.most_v)
+        if negative and self.bus_v > charge_v:
+            self.current = self.source_a - self.load_a if math.isnan(self.source_v) else self.bus_v - charge_v
+            self.bus_v = charge_v if math.isnan(self.source_v) else self.bus_v
+        elif positive and self.bus_v < discharge_v:
+            self.current = self.source_a - self.load_a if math.isnan(self.source_v) else self.bus_v - discharge_v
+            self.bus_v = discharge_v if math.isnan(self.source_v) else self.bus_v
+        elif self.closed[PRECHARGE] and not positive and self.bus_v < discharge_v:
+            resistance = float(p["precharge_resistance_ohm"])
+            self.current = -(discharge_v - self.bus_v) / resistance
+            if math.isnan(self.source_v):
+                self.bus_v += (discharge_v - self.bus_v) * (1 - math.exp(-DT / (resistance * self.capacitance)))
 
     def _tap(self, own: str, other: str) -> float:
         """Voltage at the load side of a contactor: the pack's over a closed one, the bus's over the other side."""

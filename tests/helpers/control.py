@@ -65,6 +65,8 @@ SCALARS: dict[str, float] = {
     "negative_break_charge_a": 500.0,
     "negative_break_discharge_a": 500.0,
     "cell_voltage_sheet_min_v": 2.5,
+    "one_way": 0,
+    "diode_v": 0.7,
     "precharge_rise_s": 0.0,
     "has_contactor_life": 1,
     "has_fuse": 1,

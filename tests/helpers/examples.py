@@ -5,7 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-NAMES = ("ev-96s", "ev-192s", "storage-rack-240s", "home-16s", "bench-cell", "leaf-96s", "leaf-24kwh-96s")
+NAMES = (
+    "ev-96s",
+    "ev-192s",
+    "storage-rack-240s",
+    "home-16s",
+    "home-16s-switches",
+    "bench-cell",
+    "leaf-96s",
+    "leaf-24kwh-96s",
+)
 
 
 def example(name: str) -> Path:

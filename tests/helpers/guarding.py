@@ -11,7 +11,7 @@ import numpy as np
 from helpers.scenarios import small_system
 from ionward.battery.system import System
 from ionward.control.bms import Bms
-from ionward.image.challenge import answer_to, wish_word
+from ionward.image.challenge import answer_to, request_word, wish_word
 from ionward.image.exchange import CONTROL_RECORD, DRIVEN_RECORD
 from ionward.image.guard_limits import guard_limits
 from ionward.image.guard_table import GuardLimits
@@ -212,8 +212,10 @@ class ClosedLoop:
         self.bms.step(self.raw, self.command)
         s, record = self.bms.image.scalars[0], self.control
         record["driver_cycle"], record["sample_sum"] = self.driven["cycle"], self._sum.of(self.raw)
-        for name in ("tick", "flow", "balance_runs", "cool_runs", "open_request"):
+        for name in ("tick", "flow", "balance_runs", "cool_runs"):
             record[name] = s[name]
+        requests = (int(s[name]) for name in ("open_request", "charge_open_request", "discharge_open_request"))
+        record["open_request"] = request_word(*requests)
         for name in CONTACTORS:
             record[name] = s[f"{name}_close"] if self.lie is None else name in self.lie
         record["pyrofuse"], record["time_s"] = s["pyrofuse_fire"], self.now_s

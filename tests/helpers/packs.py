@@ -60,6 +60,8 @@ SCALARS: dict[str, float] = {
     "precharge_resistance_ohm": 50.0,
     "precharge_pause_s": 5.0,
     "precharge_energy_max_j": 5000.0,
+    "one_way": 0,
+    "diode_v": 0.7,
     "precharge_rise_s": 0.0,
     "has_contactor_life": 1,
     "has_fuse": 1,

@@ -51,6 +51,23 @@ class Desk:
         self.image.scalars["fault_level"] = level
 
 
+@pytest.mark.verifies("SR-135")
+def test_a_pack_of_which_one_direction_is_blocked_is_connected_and_stays_so_when_acknowledged() -> None:
+    desk = Desk()
+    desk.latch(LEVEL_NONE)
+    desk.image.faults[FAULT.latched_level, 0] = LEVEL_FAULT
+    assert desk.give(ex.COMMAND_CONNECT) == ex.REFUSED_LATCHED
+    desk.image.scalars["charge_open_request"] = 1
+    assert desk.give(ex.COMMAND_CONNECT) == ex.REFUSED_NOT
+    assert desk.hear()["connect"] == 1
+    assert desk.give(ex.COMMAND_ACKNOWLEDGE) == ex.REFUSED_NOT
+    assert desk.hear()["connect"] == 1
+    desk.image.scalars["open_request"] = 1
+    assert desk.give(ex.COMMAND_CONNECT) == ex.REFUSED_LATCHED
+    desk.give(ex.COMMAND_ACKNOWLEDGE)
+    assert desk.hear()["connect"] == 0
+
+
 def test_the_vehicle_connects_and_disconnects() -> None:
     desk = Desk()
     assert desk.hear(vehicle_connect=1, vehicle_purpose=1)["connect"] == 1

@@ -31,6 +31,7 @@ def system_problems(system: System) -> Iterator[Problem]:
     yield from _sensors_of_the_pack(system)
     yield from _derating(system)
     yield from _connection(system)
+    yield from _one_way(system)
     yield from _contactor_life(system)
     yield from _fuse(system)
 
@@ -270,6 +271,30 @@ def _connection(system: System) -> Iterator[Problem]:
         yield Problem(
             "precharge.timeout_s", precharge.timeout_s,
             f"precharge cannot be complete by then (R x C = {tau_s:.3g} s)", f"allowed: more than {needed_s:.3g}",
+        )  # fmt: skip
+
+
+def _one_way(system: System) -> Iterator[Problem]:
+    """One-way switches: what they need, and what tells nothing where diodes conduct."""
+    contactors, sensors = system.contactors, system.sensors
+    if not contactors.one_way:
+        return
+    if not contactors.fitted:
+        yield Problem(
+            "contactors.one_way", True, "the pack does not switch its own contactors",
+            "allowed: false, or contactors.fitted = true", ("contactors.one_way", "contactors.fitted"),
+        )  # fmt: skip
+        return
+    for name in ("positive_tap", "negative_tap"):
+        if getattr(sensors, name).fitted:
+            yield Problem(
+                f"sensors.{name}.fitted", True, "a tap tells nothing where the switch's diode conducts",
+                "allowed: false, or contactors.one_way = false", (f"sensors.{name}.fitted", "contactors.one_way"),
+            )  # fmt: skip
+    if not sensors.bus_voltage.fitted:
+        yield Problem(
+            "sensors.bus_voltage.fitted", False, "one direction cannot be closed again without it",
+            "allowed: true, or contactors.one_way = false", ("sensors.bus_voltage.fitted", "contactors.one_way"),
         )  # fmt: skip
 
 

@@ -55,10 +55,23 @@ class Contactors(SystemPart):
     open_wait_s: Annotated[
         NotNegative, Field(description="An opening in order waits so long at most for the current to fall")
     ] = 1.0
+    one_way: Annotated[
+        bool,
+        Field(
+            description="Each switch blocks one direction (MOSFETs back to back, or diodes across contactors): the "
+            "positive one discharge, the negative one charge"
+        ),
+    ] = False
+    diode_v: Annotated[
+        Positive, Field(le=3.0, description="… and drops so much while it is open and the current flows the other way")
+    ] = 0.7
 
     def breaks_a(self, negative: bool, charge: bool) -> float:
-        """Current that the positive or the negative contactor may break in one direction."""
-        own = self.negative if negative else None
+        """Current that the positive or the negative contactor may break in one direction.
+
+        Of one-way switches it is always that of the one which blocks this direction: the other one has no say in it.
+        """
+        own = self.negative if (charge if self.one_way else negative) else None
         name = "break_charge_a" if charge else "break_discharge_a"
         if own is not None:
             found = getattr(own, name) or own.break_current_a

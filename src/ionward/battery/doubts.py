@@ -155,6 +155,11 @@ def _precharge(system: System) -> Iterator[str]:
             "sensors.bus_voltage: noise is too small to move the last digit: a bus that is live and steady will look "
             "frozen, and the pack will not be connected to it"
         )
+    elif bus.fitted and contactors.one_way and bus.low > -STILL_SHARE * bus.resolution:
+        yield (
+            f"sensors.bus_voltage: reads nothing below {bus.low:g} V: a dead bus will look frozen, and one-way "
+            "switches will not be connected to it"
+        )
     tolerance_v = system.sensors.pack_voltage.tolerance + system.sensors.bus_voltage.tolerance
     if precharge.done_v < tolerance_v:
         yield (

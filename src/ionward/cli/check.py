@@ -98,7 +98,10 @@ def _connection(summary: dict[str, Any]) -> Table:
     connection, balancing, cycle = summary["connection"], summary["balancing"], summary["cycle"]
     rows = [("contactors", "none: somebody else switches")]
     if connection["contactors"]:
-        rows = [("contactors", f"may break {connection['break_current_a']:g} A")]
+        rows = [
+            ("contactors", f"may break {connection['break_current_a']:g} A"),
+            ("one direction", _one_direction(connection)),
+        ]
     if connection["precharge"]:
         rows.append(("precharge", _precharge(connection)))
     if connection["fuse"]:
@@ -120,6 +123,16 @@ def _connection(summary: dict[str, Any]) -> Table:
     estimate, slow = _time(period_s * cycle["estimate_every"]), _time(period_s * cycle["slow_every"])
     rows.append(("cycle", f"{_time(period_s)}; SOC every {estimate}, balancing and cooling every {slow}"))
     return _facts("Connection and rhythm", rows)
+
+
+def _one_direction(c: dict[str, Any]) -> str:
+    """What a fault that forbids one direction leaves possible."""
+    if c["one_way"]:
+        return (
+            f"each switch blocks one alone, its diode drops {c['diode_v']:g} V: a fault of charging leaves discharging "
+            "possible, and the other way round"
+        )
+    return "cannot be blocked alone: a fault of charging ends discharging as well, and the other way round"
 
 
 def _precharge(c: dict[str, Any]) -> str:

@@ -29,6 +29,7 @@ from ionward.image.fault_levels import (
 )
 from ionward.image.faults import BY_ID, FAULTS, Fault, Level
 from ionward.image.masks import LONGEST_DAYS, holds
+from ionward.image.reactions import left_possible, opens_only
 from ionward.image.summary import applies
 from ionward.safety_case.case import Goal, Technical, load_case
 
@@ -82,11 +83,17 @@ def group_of(fault: Fault) -> str:
 def reaction_of(fault: Fault, pack: System | None = None) -> list[tuple[str, str]]:
     """What each level of a fault leads to, in plain words."""
     sides = "charging and discharging" if fault.blocks == "both" else f"{fault.blocks[:-1]}ing"
-    both = "" if fault.blocks == "both" else " (one path carries both directions)"
+    both = "" if fault.blocks == "both" else " (of one-way switches, the one that blocks it alone)"
+    opens = f"forbids {sides} at once, then opens the contactors in order{both}"
+    if pack and (left := left_possible(fault, pack)):
+        alone = opens_only(fault, "fault", pack)
+        opens = f"forbids {sides} and opens the switch that blocks it; {left}" if alone else (
+            f"forbids {sides} at once, then opens the contactors in order; {left}"
+        )  # fmt: skip
     words = {
         "info": "is told, nothing else",
         "warning": "lowers the current limits",
-        "fault": f"forbids {sides} at once, then opens the contactors in order{both}",
+        "fault": opens,
         "critical": "opens the contactors at once",
     }
     return [(name, words[name]) for name, level in zip(LEVEL_NAMES, _levels(fault, pack), strict=True) if level]
@@ -116,6 +123,7 @@ def as_dict(fault: Fault, pack: System | None) -> dict[str, Any]:
         "retries": pack.faults.get(fault.id, ABSENT).retries if pack else None,
         "ftti_s": ftti_s(fault, pack) if pack else fault.ftti_s,
         "judged": applies(fault, pack) if pack else None,
+        "opens_only": opens_only(fault, "fault", pack) if pack else None,
         "relative_to": "" if pack else fault.relative_to,
         "factor": fault.factor and not pack,
         "requirement": fault.requirement,

@@ -18,16 +18,20 @@ from ionward.control.contactors import (
     STEP_PROBE,
     STEP_RELEASE,
     UNKNOWN,
+    WAYS_CHARGE,
+    WAYS_DISCHARGE,
     drive,
     elapsed_s,
+    fits,
+    fits_at,
+    forbidden,
     go,
     keeps_matching,
-    matches,
-    meets,
     open_all,
     open_in_order,
     open_now,
     stands_still,
+    wanted_ways,
 )
 from ionward.image.inputs import Array
 from ionward.image.signals import (
@@ -36,9 +40,8 @@ from ionward.image.signals import (
     HOLD_BUS_LIVE,
     HOLD_BUS_SHORT,
     HOLD_CURRENT,
+    HOLD_DISCHARGE_BLOCKED,
     HOLD_ENABLES,
-    HOLD_FAULT,
-    HOLD_LATCHED,
     HOLD_MEASUREMENT,
     HOLD_NO_WISH,
     HOLD_NONE,
@@ -50,7 +53,6 @@ from ionward.image.signals import (
     HOLD_TRIES_USED,
     HOLD_UNPROVEN,
     HOLD_WELDED,
-    LEVEL_FAULT,
     STATE_CLOSING,
     STATE_CONNECTED,
     STATE_FAULT,
@@ -78,7 +80,7 @@ BUS_BELOW_WAIT_S = 5.0
 
 @njit
 def standby(p: Any, s: Any, m: Array, command: Any) -> None:
-    """Hold back with a reason, or begin to connect. Meets SR-144."""
+    """Hold back with a reason, or begin to connect, for what protection leaves possible. Meets SR-135, SR-144."""
     by_feedback = m[SEQ.positive] == CLOSED or m[SEQ.negative] == CLOSED or m[SEQ.precharge] == CLOSED
     if by_feedback or m[SEQ.positive_tap] == CLOSED or m[SEQ.negative_tap] == CLOSED:
         # Nothing is driven closed. Protection judges how long this may last, so that the fault comes with its event.
@@ -95,24 +97,34 @@ def standby(p: Any, s: Any, m: Array, command: Any) -> None:
         return
     m[SEQ.bus_start_v] = m[SEQ.bus_v]
     m[SEQ.between] = 0.0
-    drive(s, 0, 1, 0)
-    precharging = p["has_precharge"] == 1 and (not meets(p, m) or stands_still(m))
-    go(s, m, STATE_PRECHARGE if precharging else STATE_CLOSING, STEP_NEGATIVE, HOLD_NONE)
+    ways = wanted_ways(p, s)
+    m[SEQ.ways] = ways
+    precharging = p["has_precharge"] == 1 and ways != WAYS_CHARGE and (not fits(p, s, m, ways) or stands_still(m))
+    if ways != WAYS_DISCHARGE:
+        drive(s, 0, 1, 0)
+        go(s, m, STATE_PRECHARGE if precharging else STATE_CLOSING, STEP_NEGATIVE, HOLD_NONE)
+    elif precharging:  # the switch that blocks charge stays open, and there is nothing that could be probed
+        drive(s, 0, 0, 1)
+        go(s, m, STATE_PRECHARGE, STEP_CHARGE, HOLD_NONE)
+    else:
+        drive(s, 1, 0, 0)
+        go(s, m, STATE_CLOSING, STEP_POSITIVE, HOLD_NONE)
 
 
 @njit
 def _held_back(p: Any, s: Any, m: Array, command: Any) -> int:
     """What forbids to begin now. Meets SR-143."""
-    if s["fault_level"] >= LEVEL_FAULT:
-        return HOLD_FAULT
-    if s["latched_faults"] > 0:
-        return HOLD_LATCHED
+    reason = forbidden(p, s)
+    if reason != HOLD_NONE:
+        return reason
     if m[SEQ.complete] != 1.0:
         return HOLD_MEASUREMENT
     if command["supervised"] == 1 and command["enables"] != 1:
         return HOLD_ENABLES
     if m[SEQ.refused] == 1.0 or _bus_is_in_the_way(p, s, m):
         return HOLD_BUS_LIVE
+    if p["one_way"] > 0 and wanted_ways(p, s) != WAYS_DISCHARGE and stands_still(m):
+        return HOLD_BUS_FROZEN  # a charge switch alone lets a bus above the pack rush into the cells
     if not s["time_s"] >= m[SEQ.resume_s]:
         return int(m[SEQ.why]) if m[SEQ.why] != HOLD_NONE else HOLD_RESISTOR_HOT
     if m[SEQ.heat_j] > RESISTOR_RESUME * p["precharge_energy_max_j"]:
@@ -129,7 +141,10 @@ def _bus_is_in_the_way(p: Any, s: Any, m: Array) -> bool:
     if math.isnan(m[SEQ.live_s]):
         m[SEQ.live_s] = s["time_s"]
     waited_s = s["time_s"] - m[SEQ.live_s]
-    if p["has_precharge"] == 1 and m[SEQ.bus_v] < m[SEQ.pack_v]:
+    below = m[SEQ.bus_v] < m[SEQ.pack_v]
+    if p["one_way"] > 0:
+        below = below and not m[SEQ.bus_v] > m[SEQ.cells_v]
+    if p["has_precharge"] == 1 and below:
         return bool(s["precharge_tries"] == 0 and not waited_s >= BUS_BELOW_WAIT_S)
     if not waited_s < BUS_ABOVE_WAIT_S:
         m[SEQ.refused] = 1.0
@@ -143,9 +158,11 @@ def precharge(p: Any, s: Any, m: Array, command: Any) -> None:
     Meets SR-145.
     """
     if command["connect"] != 1:
-        open_all(s, m, STATE_STANDBY, HOLD_NONE)
+        open_now(p, s, m, STATE_STANDBY, HOLD_NONE)
     elif m[SEQ.complete] != 1.0:
-        open_all(s, m, STATE_STANDBY, HOLD_MEASUREMENT)
+        open_now(p, s, m, STATE_STANDBY, HOLD_MEASUREMENT)
+    elif wanted_ways(p, s) != m[SEQ.ways]:
+        open_now(p, s, m, STATE_STANDBY, HOLD_NONE)  # from there it is connected for what is possible now
     elif m[SEQ.step] == STEP_NEGATIVE:
         if _has_closed(p, s, m, command, m[SEQ.negative]):
             go(s, m, STATE_PRECHARGE, STEP_PROBE, HOLD_NONE)
@@ -218,12 +235,13 @@ def _charge_bus(p: Any, s: Any, m: Array, command: Any) -> None:
             open_all(s, m, STATE_FAULT, HOLD_NOT_CLOSED)
         return
     if _bus_is_charged(p, s, m):
-        drive(s, 1, 1, 1)
+        drive(s, 1, s["main_negative_close"], 1)
         go(s, m, STATE_CLOSING, STEP_POSITIVE, HOLD_BUS_FAST if _rose_at_once(p, m) else HOLD_NONE)
     elif m[SEQ.heat_j] > p["precharge_energy_max_j"]:
         _failed(p, s, m, HOLD_RESISTOR_HOT)
     elif not elapsed < p["precharge_timeout_s"]:
-        _failed(p, s, m, HOLD_BUS_FROZEN if stands_still(m) and matches(p, m) else HOLD_PRECHARGE_SLOW)
+        there = fits(p, s, m, int(m[SEQ.ways]))
+        _failed(p, s, m, HOLD_BUS_FROZEN if stands_still(m) and there else HOLD_PRECHARGE_SLOW)
     elif m[SEQ.bus_fitted] == 1.0 and elapsed > p["contactor_close_s"] + SHORT_SHARE * p["precharge_timeout_s"]:
         least = SHORT_RISE * (1.0 - (p["precharge_done_v"] / max(span_v, p["precharge_done_v"])) ** SHORT_SHARE)
         if not m[SEQ.bus_v] - m[SEQ.bus_start_v] >= least * span_v:
@@ -243,8 +261,10 @@ def _bus_is_charged(p: Any, s: Any, m: Array) -> bool:
     settled = m[SEQ.current_fitted] == 0.0 or abs(s["current_a"]) <= tolerance_a
     if m[SEQ.bus_fitted] == 0.0:
         return bool(settled and elapsed_s(s, m) > 0.5 * p["precharge_timeout_s"])
-    if not (settled and meets(p, m)):
-        if m[SEQ.bus_v] - m[SEQ.bus_start_v] > PROBE_RISE * m[SEQ.pack_v] and not matches(p, m):
+    ways = int(m[SEQ.ways])
+    if not (settled and fits(p, s, m, ways)):
+        by_pack = fits_at(p, s, m[SEQ.pack_v] - m[SEQ.bus_v], ways, p["precharge_done_v"])
+        if m[SEQ.bus_v] - m[SEQ.bus_start_v] > PROBE_RISE * m[SEQ.pack_v] and not by_pack:
             m[SEQ.between] += m[SEQ.bus_new]
         m[SEQ.samples] = 0.0
         return False
@@ -264,9 +284,9 @@ def _failed(p: Any, s: Any, m: Array, reason: int) -> None:
     s["precharge_tries"] += 1
     m[SEQ.resume_s] = s["time_s"] + p["precharge_pause_s"]
     if s["precharge_tries"] >= p["precharge_tries"]:
-        open_all(s, m, STATE_FAULT, HOLD_TRIES_USED)
+        open_now(p, s, m, STATE_FAULT, HOLD_TRIES_USED)
     else:
-        open_all(s, m, STATE_STANDBY, reason)
+        open_now(p, s, m, STATE_STANDBY, reason)
 
 
 @njit
@@ -276,39 +296,47 @@ def closing(p: Any, s: Any, m: Array, command: Any) -> None:
     Meets SR-145.
     """
     if command["connect"] != 1:
-        open_in_order(s, m, STATE_STANDBY, HOLD_NONE, HOLD_CURRENT)
+        open_in_order(p, s, m, STATE_STANDBY, HOLD_NONE, HOLD_CURRENT)
+    elif wanted_ways(p, s) != m[SEQ.ways]:
+        open_now(p, s, m, STATE_STANDBY, HOLD_NONE)
     elif m[SEQ.step] == STEP_NEGATIVE:
         _negative_on_live_bus(p, s, m, command)
     elif m[SEQ.step] == STEP_POSITIVE:
-        if m[SEQ.positive] != CLOSED and not _may_meet(p, m):
+        if m[SEQ.positive] != CLOSED and not _may_meet(p, s, m):
             # The bus left while the contact was on its way: its coil is let go before it gets there.
             open_now(p, s, m, STATE_STANDBY, HOLD_BUS_LIVE if m[SEQ.complete] == 1.0 else HOLD_MEASUREMENT)
         elif _has_closed(p, s, m, command, m[SEQ.positive]):
-            drive(s, 1, 1, 0)
+            drive(s, 1, s["main_negative_close"], 0)
             go(s, m, STATE_CLOSING, STEP_RELEASE, s["state_reason"])
     elif m[SEQ.precharge] != CLOSED:
         go(s, m, STATE_CONNECTED, STEP_NONE, s["state_reason"])
     elif not elapsed_s(s, m) < p["contactor_open_s"]:
-        open_in_order(s, m, STATE_FAULT, HOLD_NOT_OPENED, HOLD_CURRENT)
+        open_in_order(p, s, m, STATE_FAULT, HOLD_NOT_OPENED, HOLD_CURRENT)
 
 
 @njit
-def _may_meet(p: Any, m: Array) -> bool:
-    """The positive contact may close: the bus matches, is not measured, or (without a precharge path) is dead."""
+def _may_meet(p: Any, s: Any, m: Array) -> bool:
+    """The path may be closed: the bus fits, is not measured, or (without a precharge path) is dead."""
     dead = p["has_precharge"] == 0 and abs(m[SEQ.bus_v]) < p["bus_dead_v"]
-    return bool(meets(p, m) or dead or m[SEQ.bus_fitted] == 0.0)
+    return bool(fits(p, s, m, int(m[SEQ.ways])) or dead or m[SEQ.bus_fitted] == 0.0)
 
 
 @njit
 def _negative_on_live_bus(p: Any, s: Any, m: Array, command: Any) -> None:
     """Without precharge: the bus must match (or, without a precharge path, be dead) until the positive one closes.
 
+    Where discharge is blocked, that is all there is to close.
+
     Meets SR-140.
     """
+    ways = int(m[SEQ.ways])
     if m[SEQ.complete] != 1.0:
         open_all(s, m, STATE_STANDBY, HOLD_MEASUREMENT)
-    elif not _may_meet(p, m):
+    elif not (_may_meet(p, s, m) or (ways == WAYS_CHARGE and m[SEQ.negative] == CLOSED)):
         open_all(s, m, STATE_STANDBY, HOLD_BUS_LIVE)
     elif _has_closed(p, s, m, command, m[SEQ.negative]):
+        if ways == WAYS_CHARGE:
+            go(s, m, STATE_CONNECTED, STEP_NONE, HOLD_DISCHARGE_BLOCKED)
+            return
         drive(s, 1, 1, 0)
         go(s, m, STATE_CLOSING, STEP_POSITIVE, HOLD_NONE)

@@ -18,7 +18,12 @@ from ionward.image.signals import (
     HELD,
     HOLD_BREAK,
     HOLD_FAULT,
+    HOLD_LATCHED,
+    HOLD_NONE,
+    LEVEL_FAULT,
     MEASURED,
+    OPEN_NONE,
+    STATE_CONNECTED,
     STATE_FAULT,
     STATE_OPENING,
     STATE_STANDBY,
@@ -41,6 +46,8 @@ STEPS = (
 (STEP_NONE, STEP_NEGATIVE, STEP_PROBE, STEP_CHARGE, STEP_POSITIVE, STEP_RELEASE, STEP_WAIT, STEP_OPEN_POSITIVE,
  STEP_OPEN_NEGATIVE, STEP_PROVE, STEP_HOLD, STEP_OPEN_FIRST) = range(len(STEPS))  # fmt: skip
 
+# What a path of one-way switches is to be connected for.
+WAYS_BOTH, WAYS_DISCHARGE, WAYS_CHARGE, WAYS_NONE = range(4)
 # A contact's feedback, and what the tap across it says.
 UNKNOWN, OPEN, CLOSED = -1.0, 0.0, 1.0
 # A tap further than this share from the pack voltage proves an open contact.
@@ -58,12 +65,22 @@ SEQ = rows(
         Signal("since_s", "s", "Time at which the step was entered"),
         Signal("after", "", "State that follows the opening"),
         Signal("why", "", "Reason that the opening leaves behind"),
+        Signal(
+            "ways",
+            "",
+            "One-way switches: what the connection under way is for",
+            "i8",
+            0,
+            3,
+            ("both", "discharge only", "charge only", "nothing"),
+        ),
+        Signal("held_s", "s", "Since when a one-way switch is held because of what it may break; NaN: none is"),
         Signal("own_fault", "", "The state fault was entered by the sequence itself: a person must acknowledge"),
         Signal("acknowledged", "", "Acknowledgements counted when the state fault was entered"),
         # Wear.
         Signal("was_positive", "", "Command of the positive contactor in the tick before", "i8", 0, 1),
         Signal("was_negative", "", "Command of the negative contactor in the tick before", "i8", 0, 1),
-        Signal("broken_a", "A", "Last known current, without its sign"),
+        Signal("broken_a", "A", "Last known current, positive charging"),
         # Precharge.
         Signal("bus_start_v", "V", "Bus voltage when the connection began"),
         Signal("samples", "", "New bus samples in a row that satisfied the step"),
@@ -87,6 +104,7 @@ SEQ = rows(
         Signal("bus_read_v", "V", "Bus voltage when a sample came last"),
         Signal("bus_still", "", "New bus samples in a row that read the same as the one before"),
         Signal("bus_apart_v", "V", "Pack voltage less bus voltage when a sample came last"),
+        Signal("bus_ways", "", "For which ways the bus was looked at when a sample came last"),
         Signal("bus_agrees", "", "New bus samples in a row that matched, and moved so little that the next one will"),
         Signal("current_fitted", "", "The current is measured"),
         Signal("complete", "", "Everything that a connection needs is measured"),
@@ -104,7 +122,8 @@ def new_sequence_memory(_size: object = None) -> SequenceMemory:
     """Nothing began; the resistor is cold."""
     fields = np.zeros(len(SEQ))
     fields[SEQ.resume_s] = -np.inf
-    fields[SEQ.bus_start_v] = fields[SEQ.live_s] = fields[SEQ.bus_read_v] = fields[SEQ.bus_apart_v] = np.nan
+    fields[SEQ.bus_start_v] = fields[SEQ.live_s] = fields[SEQ.bus_read_v] = fields[SEQ.held_s] = np.nan
+    fields[SEQ.bus_apart_v] = np.nan
     fields[SEQ.after] = STATE_STANDBY
     return SequenceMemory(fields)
 
@@ -129,7 +148,7 @@ def sense(parameters: Parameters, image: Image, m: Array) -> None:
     if m[SEQ.bus_new] > 0.0:
         m[SEQ.bus_still] = m[SEQ.bus_still] + 1.0 if m[SEQ.bus_v] == m[SEQ.bus_read_v] else 0.0
         m[SEQ.bus_read_v] = m[SEQ.bus_v]
-        _follow_bus(parameters.scalars[0], m)
+        _follow_bus(parameters.scalars[0], s, m)
     fitted = parameters.channel_limits[MEASURE.fitted, CHANNEL.current_a]
     if parameters.channel_limits[MEASURE.fitted, CHANNEL.current_redundant_a] > fitted:
         fitted = 1.0
@@ -142,12 +161,13 @@ def sense(parameters: Parameters, image: Image, m: Array) -> None:
 
 
 @njit
-def _follow_bus(p: Any, m: Array) -> None:
+def _follow_bus(p: Any, s: Any, m: Array) -> None:
     """A bus on its way matches the pack for a moment as it passes by: its next sample has to match as well."""
-    apart_v = m[SEQ.pack_v] - m[SEQ.bus_v]
+    apart_v, ways = m[SEQ.pack_v] - m[SEQ.bus_v], next_ways(p, s)
     next_v = apart_v + (apart_v - m[SEQ.bus_apart_v])
-    m[SEQ.bus_agrees] = m[SEQ.bus_agrees] + 1.0 if meets(p, m) and abs(next_v) <= p["precharge_done_v"] else 0.0
-    m[SEQ.bus_apart_v] = apart_v
+    agrees = fits(p, s, m, ways) and fits_at(p, s, next_v, ways, p["precharge_done_v"])
+    m[SEQ.bus_agrees] = m[SEQ.bus_agrees] + 1.0 if agrees and ways == m[SEQ.bus_ways] else 0.0
+    m[SEQ.bus_apart_v], m[SEQ.bus_ways] = apart_v, ways
 
 
 @njit
@@ -208,14 +228,61 @@ def matches(p: Any, m: Array) -> bool:
 
 
 @njit
-def meets(p: Any, m: Array) -> bool:
-    """The bus stands at the pack's voltage, and the sum of the cells says so too: the sensor of the pack may be off."""
-    return bool(matches(p, m) and not abs(m[SEQ.cells_v] - m[SEQ.bus_v]) > p["bus_sum_match_v"])
+def fits(p: Any, s: Any, m: Array, ways: int) -> bool:
+    """The bus stands where the path may be closed for these ways, by the pack's sensor (which may be off) and by the
+    sum of the cells.
+    """
+    by_cells_v = m[SEQ.cells_v] - m[SEQ.bus_v]
+    by_cells = math.isnan(by_cells_v) or fits_at(p, s, by_cells_v, ways, p["bus_sum_match_v"])
+    return by_cells and fits_at(p, s, m[SEQ.pack_v] - m[SEQ.bus_v], ways, p["precharge_done_v"])
+
+
+@njit
+def fits_at(p: Any, s: Any, apart_v: float, ways: int, most_v: float) -> bool:
+    """Pack voltage less bus voltage lets the path be closed: little, or on the side to which nothing can flow.
+
+    A path that can only be discharged bears any bus above the pack, one that can only be charged any bus below it.
+    Over the diode of a charge switch that is open, the bus comes no closer than the diode's drop.
+    """
+    if ways == WAYS_BOTH:
+        return bool(abs(apart_v) <= most_v)
+    if ways == WAYS_CHARGE:
+        return bool(apart_v >= -most_v)
+    return bool(apart_v <= (most_v if s["main_negative_close"] == 1 else most_v + p["diode_v"]))
+
+
+@njit
+def next_ways(p: Any, s: Any) -> int:
+    """For what the path is to be closed next: the one way that a connected pack lacks, else what protection leaves."""
+    if p["one_way"] > 0 and s["state"] == STATE_CONNECTED and s["main_positive_close"] != s["main_negative_close"]:
+        return WAYS_CHARGE if s["main_negative_close"] == 0 else WAYS_DISCHARGE
+    return wanted_ways(p, s)
+
+
+@njit
+def wanted_ways(p: Any, s: Any) -> int:
+    """What protection leaves possible, where switches block one direction each. Meets SR-132."""
+    if p["one_way"] == 0:
+        return WAYS_BOTH
+    if s["charge_open_request"] > 0:
+        return WAYS_DISCHARGE if s["discharge_open_request"] == 0 else WAYS_NONE
+    return WAYS_CHARGE if s["discharge_open_request"] > 0 else WAYS_BOTH
+
+
+@njit
+def forbidden(p: Any, s: Any) -> int:
+    """Why protection lets nothing be connected at all; none where it does, if only in one direction."""
+    one_way_left = wanted_ways(p, s) in (WAYS_DISCHARGE, WAYS_CHARGE) and s["open_request"] == OPEN_NONE
+    if one_way_left:
+        return HOLD_NONE
+    if s["fault_level"] >= LEVEL_FAULT:
+        return HOLD_FAULT
+    return HOLD_LATCHED if s["latched_faults"] > 0 else HOLD_NONE
 
 
 @njit
 def keeps_matching(m: Array) -> bool:
-    """The bus has stood at the pack's voltage for some samples, and does not leave it."""
+    """The bus has stood where the path may be closed for some samples, and does not leave."""
     return bool(m[SEQ.bus_agrees] >= STABLE_SAMPLES)
 
 
@@ -237,25 +304,31 @@ def may_break(p: Any, s: Any, contact: int) -> bool:
 
 
 @njit
+def carries(p: Any, s: Any) -> bool:
+    """The main contactors can carry current: both of them closed, or one that blocks a single direction."""
+    closed = s["main_positive_close"] + s["main_negative_close"]
+    return bool(closed == 2 or (p["one_way"] > 0 and closed == 1))
+
+
+@njit
 def open_now(p: Any, s: Any, m: Array, after: int, why: int) -> None:
     """Open at once what may be opened; a current that neither contactor may break is left to fuse and pyrofuse."""
     positive, negative = may_break(p, s, 0), may_break(p, s, 1)
-    through = s["main_negative_close"] == 1 and s["main_positive_close"] == 1
-    if (positive and negative) or not through:
+    if (positive and negative) or not carries(p, s):
         open_all(s, m, after, why)
         return
     m[SEQ.after], m[SEQ.why] = after, why
     if positive or negative:
         open_first(s, m, positive)
     else:
-        drive(s, 1, 1, 0)
+        drive(s, s["main_positive_close"], s["main_negative_close"], 0)
         go(s, m, STATE_OPENING, STEP_HOLD, HOLD_BREAK)
 
 
 @njit
 def open_first(s: Any, m: Array, positive: bool) -> None:
     """Open the one contactor that may break the current; the other one follows without any."""
-    drive(s, 0 if positive else 1, 1 if positive else 0, 0)
+    drive(s, 0 if positive else s["main_positive_close"], s["main_negative_close"] if positive else 0, 0)
     go(s, m, STATE_OPENING, STEP_OPEN_FIRST, int(m[SEQ.why]))
 
 
@@ -304,9 +377,9 @@ def open_all(s: Any, m: Array, after: int, why: int) -> None:
 
 
 @njit
-def open_in_order(s: Any, m: Array, after: int, why: int, hold: int) -> None:
-    """Begin to open in order: with the positive contactor closed the current gets time to fall."""
-    if s["main_positive_close"] == 0:
+def open_in_order(p: Any, s: Any, m: Array, after: int, why: int, hold: int) -> None:
+    """Begin to open in order: while the main contactors carry current, it gets time to fall."""
+    if s["main_positive_close"] == 0 and not carries(p, s):
         open_all(s, m, after, why)
         return
     s["precharge_close"] = 0

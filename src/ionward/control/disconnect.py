@@ -19,6 +19,7 @@ from ionward.control.contactors import (
     STEP_WAIT,
     drive,
     elapsed_s,
+    forbidden,
     go,
     go_fault,
     matches,
@@ -29,12 +30,10 @@ from ionward.control.contactors import (
 from ionward.image.inputs import Array
 from ionward.image.signals import (
     HOLD_FAULT,
-    HOLD_LATCHED,
     HOLD_NONE,
     HOLD_NOT_OPENED,
     HOLD_UNPROVEN,
     HOLD_WISH,
-    LEVEL_FAULT,
     OPEN_NONE,
     STATE_FAULT,
     STATE_OPENING,
@@ -66,7 +65,7 @@ def opening(p: Any, s: Any, m: Array, command: Any) -> None:
         small_a = max(SMALL_SHARE * p["discharge_current_max_a"], 3.0 * p["current_noise_a"])
         over = not elapsed_s(s, m) < p["open_wait_s"] or s["time_s"] >= s["open_by_s"]
         if not abs(s["current_a"]) > small_a or (over and may_break(p, s, 0)):
-            drive(s, 0, 1, 0)
+            drive(s, 0, s["main_negative_close"], 0)
             go(s, m, STATE_OPENING, STEP_OPEN_POSITIVE, int(m[SEQ.why]))
         elif over:
             open_now(p, s, m, int(m[SEQ.after]), int(m[SEQ.why]))
@@ -115,8 +114,9 @@ def _opened(s: Any, m: Array, command: Any, why: int) -> None:
 
 
 @njit
-def fault(s: Any, m: Array, command: Any) -> None:
-    """Stay until protection is content, a person has acknowledged, and nobody wishes to connect.
+def fault(p: Any, s: Any, m: Array, command: Any) -> None:
+    """Stay until protection is content (with one direction at least), a person has acknowledged, and nobody wishes to
+    connect.
 
     So a pack never closes by itself because a fault went away: the wish must be given anew, except where the
     description lets protection retry.
@@ -129,10 +129,9 @@ def fault(s: Any, m: Array, command: Any) -> None:
         s["precharge_tries"] = 0
     if m[SEQ.own_fault] == 1.0 and command["acknowledge_count"] <= m[SEQ.acknowledged]:
         return  # its own reason stays
-    if s["open_request"] != OPEN_NONE or s["fault_level"] >= LEVEL_FAULT:
-        s["state_reason"] = HOLD_FAULT
-    elif s["latched_faults"] > 0:
-        s["state_reason"] = HOLD_LATCHED
+    reason = HOLD_FAULT if s["open_request"] != OPEN_NONE else forbidden(p, s)
+    if reason != HOLD_NONE:
+        s["state_reason"] = reason
     elif command["connect"] == 1 and s["retried"] == 0:
         s["state_reason"] = HOLD_WISH
     else:

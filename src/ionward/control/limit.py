@@ -186,6 +186,8 @@ def _lowest(
         best = _multiplied(best, rated, factor, RULE_WARNING, _fault_at(parameters, image, LEVEL_WARNING, -1))
     advisory = command[0]["charge_factor"] if charging else command[0]["discharge_factor"]
     best = _multiplied(best, rated, advisory, RULE_ADVISORY, -1)
+    if is_kept_open(p, s, charging):
+        best = (0.0, RULE_NOT_CONNECTED, -1)
     allowed = s["charge_allowed"] if charging else s["discharge_allowed"]
     if allowed != 1 or s["open_request"] != OPEN_NONE:
         direction = FAULTP.blocks_charge if charging else FAULTP.blocks_discharge
@@ -194,6 +196,15 @@ def _lowest(
             place = _fault_at(parameters, image, LEVEL_FAULT, direction)
         best = (0.0, RULE_FAULT, place)
     return best
+
+
+@njit
+def is_kept_open(p: Any, s: Any, charging: bool) -> bool:
+    """Connected, but the one-way switch of this direction is open: a charger that still pushed would raise the bus so
+    far that the switch could not be closed again.
+    """
+    closed = s["main_negative_close"] if charging else s["main_positive_close"]
+    return bool(p["one_way"] > 0 and s["state"] == STATE_CONNECTED and closed == 0)
 
 
 @njit

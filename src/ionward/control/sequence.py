@@ -12,7 +12,7 @@ pack's voltage, and lets the precharge contactor go. A bus that is live and matc
 does not match is waited for. Opening in order waits for the current to fall, then opens positive before negative;
 when protection wants it now, all open in the same tick. A current is broken only by a contactor that may break it in
 its direction; one that neither may break is left to fuse and pyrofuse for a while. Protection's request is obeyed in
-every state.
+every state. Switches that block one direction each are also opened and closed one by one (`control.one_way`).
 
 A pack that does not switch its own contactors is observed: `connected` then means that its measurements are good.
 """
@@ -40,6 +40,7 @@ from ionward.control.contactors import (
     watch_resistor,
 )
 from ionward.control.disconnect import fault, opening
+from ionward.control.one_way import block, restore
 from ionward.control.wear import count_wear
 from ionward.image.inputs import Array
 from ionward.image.layout import Image
@@ -78,6 +79,8 @@ def sequence(parameters: Parameters, command: Any, image: Image, memory: Sequenc
         return
     if s["open_request"] != OPEN_NONE:
         _obey(p, s, m, command[0])
+    elif p["one_way"] > 0:
+        block(p, s, m)
     _advance(p, s, m, command[0])
     count_wear(parameters, s, m)
 
@@ -94,11 +97,13 @@ def _advance(p: Any, s: Any, m: Array, command: Any) -> None:
         closing(p, s, m, command)
     elif state == STATE_CONNECTED:
         if command["connect"] != 1:
-            open_in_order(s, m, STATE_STANDBY, HOLD_NONE, HOLD_CURRENT)
+            open_in_order(p, s, m, STATE_STANDBY, HOLD_NONE, HOLD_CURRENT)
+        elif p["one_way"] > 0:
+            restore(p, s, m)
     elif state == STATE_OPENING:
         opening(p, s, m, command)
     elif state == STATE_FAULT:
-        fault(s, m, command)
+        fault(p, s, m, command)
     else:
         drive(s, 0, 0, 0)
         complete = m[SEQ.complete] == 1.0
@@ -122,7 +127,7 @@ def _obey(p: Any, s: Any, m: Array, command: Any) -> None:
     elif state == STATE_OPENING:
         _end_in_fault(m)
     else:
-        open_in_order(s, m, STATE_FAULT, HOLD_FAULT, HOLD_CURRENT)
+        open_in_order(p, s, m, STATE_FAULT, HOLD_FAULT, HOLD_CURRENT)
 
 
 @njit

@@ -20,13 +20,17 @@ from ionward.image.parameters import CURVE, Parameters
 @njit
 def count_wear(parameters: Parameters, s: Any, m: Array) -> None:
     """Charge the contactors that were switched off in this tick."""
-    current_a = abs(s["current_a"])
-    if current_a == current_a:
-        m[SEQ.broken_a] = current_a
+    if s["current_a"] == s["current_a"]:
+        m[SEQ.broken_a] = s["current_a"]
+    broken_a = abs(m[SEQ.broken_a])
+    # A one-way switch breaks nothing of what goes on through its diode.
+    one_way = parameters.scalars[0]["one_way"] > 0
+    by_positive = 0.0 if one_way and m[SEQ.broken_a] > 0.0 else broken_a
+    by_negative = 0.0 if one_way and m[SEQ.broken_a] < 0.0 else broken_a
     if m[SEQ.was_positive] == 1.0 and s["main_positive_close"] == 0:
-        s["contactor_wear_positive"] += 1.0 / openings(parameters.curves[CURVE.life_positive], m[SEQ.broken_a])
+        s["contactor_wear_positive"] += 1.0 / openings(parameters.curves[CURVE.life_positive], by_positive)
     if m[SEQ.was_negative] == 1.0 and s["main_negative_close"] == 0:
-        s["contactor_wear_negative"] += 1.0 / openings(parameters.curves[CURVE.life_negative], m[SEQ.broken_a])
+        s["contactor_wear_negative"] += 1.0 / openings(parameters.curves[CURVE.life_negative], by_negative)
     m[SEQ.was_positive], m[SEQ.was_negative] = s["main_positive_close"], s["main_negative_close"]
 
 

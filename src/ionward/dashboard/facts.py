@@ -11,6 +11,10 @@ from ionward.runtime.plan import Plan
 LOADS = {"ev": "Vehicle", "storage": "Converter", "home": "Inverter", "bench": "Cycler"}
 
 
+CONTACTOR_NAMES = {"main_positive": "Main +", "main_negative": "Main −", "precharge": "Precharge"}
+ONE_WAY_NAMES = {"main_positive": "Discharge (Main +)", "main_negative": "Charge (Main −)", "precharge": "Precharge"}
+
+
 @dataclass(frozen=True)
 class Facts:
     """The pack in what the screens need of it. Currents in A, all positive."""
@@ -23,6 +27,7 @@ class Facts:
     modules: int
     parallel: int
     contactors: bool
+    one_way: bool
     precharge: bool
     precharge_ohm: float
     fuse_a: float | None
@@ -48,6 +53,11 @@ class Facts:
         """Cells in series of one module."""
         return max(1, self.cells // max(1, self.modules))
 
+    @property
+    def contactor_names(self) -> dict[str, str]:
+        """What the contactors are called: one-way switches by the direction that they block."""
+        return ONE_WAY_NAMES if self.one_way else CONTACTOR_NAMES
+
     def module_of(self, cell: int) -> int:
         """Module of a cell, both from 0."""
         return min(cell // self.cells_per_module, self.modules - 1)
@@ -60,6 +70,8 @@ class Facts:
             "series": self.cells,
             "modules": self.modules,
             "contactors": self.contactors,
+            "one_way": self.one_way,
+            "names": self.contactor_names,
             "precharge": figures.one(figures.resistance(self.precharge_ohm)) if self.precharge else None,
             "fuse": None if self.fuse_a is None else f"Fuse {self.fuse_a:g} A",
             "pyrofuse": self.pyrofuse,
@@ -81,6 +93,7 @@ def facts_of(plan: Plan) -> Facts:
         modules=max(1, plan.size.modules),
         parallel=int(system["topology"]["cells_in_parallel"]),
         contactors=fitted,
+        one_way=fitted and bool(contactors["one_way"]),
         precharge=fitted and bool(precharge["fitted"]),
         precharge_ohm=float(precharge["resistance_ohm"]),
         fuse_a=float(fuse["rating_a"]) if fuse["fitted"] else None,

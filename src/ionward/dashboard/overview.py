@@ -22,7 +22,8 @@ STATE_WORDS = {
     "opening": ("Opening", "info"),
     "fault": ("Fault", "fault"),
 }
-CONTACTOR_NAMES = {"main_positive": "Main +", "main_negative": "Main −", "precharge": "Precharge"}
+# Connected, with one direction blocked.
+ONE_WAY_WORDS = {"charge": "Discharge only", "discharge": "Charge only"}
 LEVEL_NAMES = {"info": "Info", "warning": "Warning", "fault": "Fault", "critical": "Critical"}
 RESTING_SHARE = 0.002  # of the rated current: below it nothing is said to flow
 SILENT = {"control_silent": "control", "driver_silent": "the sensors' process", "guard_silent": "the guard"}
@@ -138,6 +139,8 @@ def state_card(state: State) -> Item:
     word, level = STATE_WORDS.get(state["state"], (state["state"], "info"))
     if state["state"] == "fault" and state["fault_level"] == "critical":
         level = "critical"
+    if state["state"] == "connected" and state["blocked"]:
+        word, level = ONE_WAY_WORDS[state["blocked"]], "warning"
     since = figures.span(state["state_since_s"])
     detail = state["state_reason"].capitalize() if state["state_reason"] else ""
     missing = [name for name, given in state["enables"].items() if not given]
@@ -352,6 +355,9 @@ def _path(closed: dict[str, bool], facts: Facts) -> str:
     """Which way the current takes: over the main contactors, over the precharge resistor, or none."""
     if not facts.contactors:
         return "main"
+    if facts.one_way:  # through a switch, or past it through its diode
+        mains = closed.get("main_positive") or closed.get("main_negative")
+        return "main" if mains else "precharge" if closed.get("precharge") else ""
     if not closed.get("main_negative"):
         return ""
     if closed.get("main_positive"):
@@ -370,7 +376,7 @@ def _flow(current_a: Any, facts: Facts) -> float:
 
 def _diagram_words(state: State, facts: Facts, contactors: dict[str, Item]) -> str:
     """The diagram for who cannot see it."""
-    parts = [f"{CONTACTOR_NAMES[name]} {item['word']}" for name, item in contactors.items()]
+    parts = [f"{facts.contactor_names[name]} {item['word']}" for name, item in contactors.items()]
     parts.append(f"pack {figures.one(figures.pack_voltage(state['pack_voltage_v']))}")
     parts.append(f"bus {figures.one(figures.pack_voltage(state['bus_voltage_v']))}, {bus_word(state, facts)}")
     parts.append(f"current {figures.one(figures.current(state['current_a']))}")

@@ -149,6 +149,9 @@ class StateNow(CellSummary):
     state: State
     state_since_s: Number
     state_reason: str
+    blocked: Literal["", "charge", "discharge"] = Field(
+        description="Direction that protection has blocked alone (one-way switches); empty: none, or everything is open"
+    )
     fault_level: Level
     image_age_s: Number
     driver_age_s: Number

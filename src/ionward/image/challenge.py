@@ -48,6 +48,17 @@ def wish_word(main_positive: int, main_negative: int, precharge: int, pyrofuse: 
     return main_positive | main_negative << 1 | precharge << 2 | pyrofuse << 3 | open_request << 4
 
 
+def request_word(open_request: int, charge_open: int, discharge_open: int) -> int:
+    """What protection asks for as one number, by the names of `exchange.REQUESTS`: everything counts before one
+    direction.
+    """
+    if open_request != 0:
+        return open_request
+    if charge_open != 0:
+        return 3
+    return 4 if discharge_open != 0 else 0
+
+
 def fold(words: Any, first: int, last: int) -> int:
     """Checksum of the words `first` to `last - 1`, 32 bits. `words` are 64-bit integers, in an array or a list.
 

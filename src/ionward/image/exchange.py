@@ -80,6 +80,10 @@ DRIVEN_SIGNALS = (
     Signal("fuse_blown", "", "The main fuse has blown, as the simulated battery knows it; -1 not known", "i8", -1, 1),
 )  # fmt: skip
 
+# What protection asks for, as control's record says it.
+REQUESTS = ("nothing", "open in order", "open now", "open the charge switch", "open the discharge switch")
+(REQUEST_NOTHING, REQUEST_IN_ORDER, REQUEST_NOW, REQUEST_CHARGE, REQUEST_DISCHARGE) = range(len(REQUESTS))
+
 # Written by control in each tick. `bleed`, one word for each cell, stands behind it in the block.
 CONTROL_SIGNALS = (
     Signal("time_s", "s", "Time of this tick"),
@@ -96,7 +100,7 @@ CONTROL_SIGNALS = (
     Signal("main_negative", "", "Wish", "i8", 0, 1, ("open", "close")),
     Signal("precharge", "", "Wish", "i8", 0, 1, ("open", "close")),
     Signal("pyrofuse", "", "Wish", "i8", 0, 1, YES_NO),
-    Signal("open_request", "", "What protection asks for", "i8", 0, 2, ("nothing", "open in order", "open now")),
+    Signal("open_request", "", "What protection asks for", "i8", 0, len(REQUESTS) - 1, REQUESTS),
     Signal("pump", "", "Demand", "f8", 0, 1),
     Signal("fan", "", "Demand", "f8", 0, 1),
     Signal("heater", "", "Demand", "f8", 0, 1),

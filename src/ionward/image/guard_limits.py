@@ -75,6 +75,10 @@ def guard_limits(system: System) -> GuardLimits:
         has_contactors=contactors.fitted,
         has_precharge=has_precharge,
         has_pyrofuse=system.fuse.pyrofuse,
+        one_way=contactors.fitted and contactors.one_way,
+        diode_v=contactors.diode_v if contactors.fitted and contactors.one_way else 0.0,
+        charge_close_max_v=_closes_to_v(system, "cell_overvoltage"),
+        discharge_close_min_v=_closes_to_v(system, "cell_undervoltage"),
         bus_match_v=BUS_MARGIN * precharge.done_v + sensors.pack_voltage.tolerance + sensors.bus_voltage.tolerance,
         bus_dead_v=0.0 if has_precharge else system.dc_link.dead_v + sensors.bus_voltage.tolerance,
         bus_memory_s=max(sensors.pack_voltage.age_max_s, sensors.bus_voltage.age_max_s) + sensors.hold_s,
@@ -116,6 +120,13 @@ def _catalogue_level(system: System, fault_id: str, step: int) -> Level:
     if level is None:
         raise ValueError(f"the catalogue has no such level of {fault_id}")
     return level
+
+
+def _closes_to_v(system: System, fault_id: str) -> float:
+    """Beyond the kernel's level fault, its one-way switch is not to be closed: the sensor's tolerances allowed for."""
+    level = resolved_levels(BY_ID[fault_id], system)[2] or _catalogue_level(system, fault_id, 2)
+    sign = 1.0 if BY_ID[fault_id].direction == "above" else -1.0
+    return round(level.set + sign * max(MARGIN_V, TOLERANCES * system.sensors.cell_voltage.tolerance), 9)
 
 
 def _samples(*levels: Level) -> int:

@@ -61,6 +61,11 @@ class GuardLimits(NamedTuple):
     has_contactors: bool
     has_precharge: bool
     has_pyrofuse: bool
+    one_way: bool  # the positive switch blocks discharge only, the negative one charge only
+    diode_v: float  # over an open one-way switch bus and pack may differ by this as well
+    # A one-way switch may not be newly wished closed while new samples of a cell in a row are beyond these.
+    charge_close_max_v: float
+    discharge_close_min_v: float
     bus_match_v: float  # bus and pack may differ by this when the positive contactor is wished closed
     bus_dead_v: float  # a bus below this may be closed onto; 0 where there is a precharge path
     bus_memory_s: float  # a reading of bus or pack voltage counts for so long

@@ -48,6 +48,8 @@ PARAMETER_SIGNALS = (
     Signal("positive_break_discharge_a", "A", "Discharge current that the positive contactor may break, positive"),
     Signal("negative_break_charge_a", "A", "Charge current that the negative contactor may break"),
     Signal("negative_break_discharge_a", "A", "Discharge current that the negative contactor may break, positive"),
+    Signal("one_way", "", "The positive switch blocks discharge only, the negative one charge only", "i8", 0, 1),
+    Signal("diode_v", "V", "An open one-way switch drops so much in the direction that it lets through"),
     Signal("precharge_rise_s", "s", "Time for the bus to rise from 0.2 to 0.9 of the pack; 0: too short to tell"),
     Signal("has_contactor_life", "", "The electrical life of the contactors is known", "i8", 0, 1),
     Signal("has_fuse", "", "The pack has a main fuse", "i8", 0, 1),

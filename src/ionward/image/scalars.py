@@ -73,6 +73,8 @@ def _connection(system: System) -> dict[str, float]:
         "positive_break_discharge_a": contactors.breaks_a(negative=False, charge=False),
         "negative_break_charge_a": contactors.breaks_a(negative=True, charge=True),
         "negative_break_discharge_a": contactors.breaks_a(negative=True, charge=False),
+        "one_way": contactors.fitted and contactors.one_way,
+        "diode_v": contactors.diode_v,
         "precharge_rise_s": rise_s if rise_s >= RISE_SAMPLES * sampled_s else 0.0,
         "has_contactor_life": contactors.fitted and any(contactors.life_of(negative) for negative in (False, True)),
         "has_fuse": system.fuse.fitted,

@@ -39,11 +39,14 @@ SEQUENCE_REASONS = (
     "the current is above what the contactors may break: left to the fuse",
     "the guard or the driver withholds its enable",
     "the reading of the bus voltage does not move: its sensor may be frozen",
+    "a fault blocks charging: the pack can only be discharged",
+    "a fault blocks discharging: the pack can only be charged",
 )
 (HOLD_NONE, HOLD_NO_WISH, HOLD_MEASUREMENT, HOLD_FAULT, HOLD_LATCHED, HOLD_BUS_LIVE, HOLD_PRECHARGE_SLOW,
  HOLD_PRECHARGE_CURRENT, HOLD_RESISTOR_HOT, HOLD_NOT_CLOSED, HOLD_NOT_OPENED, HOLD_TRIES_USED, HOLD_CURRENT,
  HOLD_BUS_SHORT, HOLD_BUS_FAST, HOLD_WELDED, HOLD_UNPROVEN, HOLD_WISH,
- HOLD_BREAK, HOLD_ENABLES, HOLD_BUS_FROZEN) = range(len(SEQUENCE_REASONS))  # fmt: skip
+ HOLD_BREAK, HOLD_ENABLES, HOLD_BUS_FROZEN, HOLD_CHARGE_BLOCKED,
+ HOLD_DISCHARGE_BLOCKED) = range(len(SEQUENCE_REASONS))  # fmt: skip
 
 LIMIT_RULES = (
     "none",
@@ -102,6 +105,10 @@ IMAGE_SIGNALS = (
     Signal("open_request", "", "How protection wants the contactors opened", "i8", 0, 2, OPEN_REQUESTS),
     Signal("open_fault", "", "Number of the fault that asked for opening, -1 none", "i8", -1),
     Signal("open_by_s", "s", "An opening in order must not wait longer than until this time; NaN none"),
+    Signal("charge_open_request", "", "Protection wants the one-way switch opened that blocks charge", "i8", 0, 1,
+           ("no", "yes")),
+    Signal("discharge_open_request", "", "Protection wants the one-way switch opened that blocks discharge", "i8", 0, 1,
+           ("no", "yes")),
     Signal("charge_allowed", "", "Protection allows charging", "i8", 0, 1, ("no", "yes")),
     Signal("discharge_allowed", "", "Protection allows discharging", "i8", 0, 1, ("no", "yes")),
     Signal("balance_allowed", "", "Protection allows balancing", "i8", 0, 1, ("no", "yes")),
@@ -136,7 +143,8 @@ IMAGE_SIGNALS = (
     # sequence
     Signal("state", "", "State of the connection sequence", "i8", 0, 6, STATES),
     Signal("state_since_s", "s", "Time at which this state was entered"),
-    Signal("state_reason", "", "What holds the connection back or ended it", "i8", 0, 19, SEQUENCE_REASONS),
+    Signal("state_reason", "", "What holds the connection back or ended it", "i8", 0, len(SEQUENCE_REASONS) - 1,
+           SEQUENCE_REASONS),
     Signal("precharge_tries", "", "Tries of this connection", "i8", 0),
     Signal("main_positive_close", "", "Positive main contactor is to be closed", "i8", 0, 1, ("open", "close")),
     Signal("main_negative_close", "", "Negative main contactor is to be closed", "i8", 0, 1, ("open", "close")),

@@ -107,7 +107,12 @@ def _connection(system: System) -> dict[str, Any]:
     contactors, precharge, fuse = system.contactors, system.precharge, system.fuse
     values: dict[str, Any] = {"contactors": contactors.fitted, "precharge": False, "fuse": fuse.fitted}
     if contactors.fitted:
-        values |= {"break_current_a": contactors.break_current_a, "open_wait_s": contactors.open_wait_s}
+        values |= {
+            "break_current_a": contactors.break_current_a,
+            "open_wait_s": contactors.open_wait_s,
+            "one_way": contactors.one_way,
+            "diode_v": contactors.diode_v,
+        }
         if precharge.fitted:
             good_j, shorted_j = precharge_energy_j(system)
             values |= {

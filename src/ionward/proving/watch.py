@@ -16,6 +16,7 @@ from ionward._compile import njit
 from ionward.image.catalogue import Signal, rows
 from ionward.image.layout import Image
 from ionward.image.signals import FAULT, IMAGE_RECORD, IMAGE_SIGNALS, MEASURED
+from ionward.twin.path import can_flow
 from ionward.twin.plant import Plant
 from ionward.twin.rows import CELLS, KON, MAIN_NEGATIVE, MAIN_POSITIVE, PRECHARGE, STATE
 
@@ -41,6 +42,8 @@ TRUTH_SIGNALS = (
     Signal("main_negative_closed", "", "Main contact"),
     Signal("precharge_closed", "", "Precharge contact"),
     Signal("contactors_closed", "", "Both main contacts"),
+    Signal("charge_possible", "", "Charge current can flow into the cells"),
+    Signal("discharge_possible", "", "Discharge current can flow out of them"),
     Signal("fuse_blown", "", "Main fuse"),
     Signal("pyrofuse_fired", "", "Pyrofuse"),
 )
@@ -122,6 +125,8 @@ def look_at_truth(plant: Plant, image: Image, truth: Array) -> None:
     truth[TRUTH.main_negative_closed] = negative
     truth[TRUTH.precharge_closed] = plant.contactors[KON.closed, PRECHARGE]
     truth[TRUTH.contactors_closed] = positive * negative
+    truth[TRUTH.charge_possible] = 1.0 if can_flow(plant.contactors, plant.settings, state, True) else 0.0
+    truth[TRUTH.discharge_possible] = 1.0 if can_flow(plant.contactors, plant.settings, state, False) else 0.0
     truth[TRUTH.fuse_blown] = state[STATE.fuse_blown]
     truth[TRUTH.pyrofuse_fired] = state[STATE.pyrofuse_fired]
 

@@ -15,7 +15,7 @@ from ionward.control.entry import call_tick
 from ionward.control.outputs import output_size, output_words
 from ionward.control.tick import Memory
 from ionward.image.blocks import READ_TRIES, Block, Integers, Words, words_of
-from ionward.image.challenge import answer_to, fold, sample_keys, wish_word
+from ionward.image.challenge import answer_to, fold, request_word, sample_keys, wish_word
 from ionward.image.exchange import (
     CONTROL_RECORD,
     DRIVEN_RECORD,
@@ -31,7 +31,7 @@ from ionward.image.signals import CELL
 from ionward.runtime.digest_kernel import digest_keys, digest_words
 from ionward.runtime.live_blocks import raw_words
 
-answer_of, fold_of, wish_of = njit(answer_to), njit(fold), njit(wish_word)
+answer_of, fold_of, wish_of, request_of = njit(answer_to), njit(fold), njit(wish_word), njit(request_word)
 
 
 class Wire(NamedTuple):
@@ -263,13 +263,14 @@ def fill(now_s: float, image: Image, desk: Desk) -> None:
     r["challenge"] = desk.guard[0]["challenge"]
     r["table_sum"], r["sample_sum"] = table_sum(r["challenge"], desk), sample_sum(desk)
     # Out of the tick's own words, not the record's: a record that is changed on its way does not fit its answer.
+    request = request_of(s["open_request"], s["charge_open_request"], s["discharge_open_request"])
     wish = wish_of(s["main_positive_close"], s["main_negative_close"], s["precharge_close"], s["pyrofuse_fire"],
-                   s["open_request"])  # fmt: skip
+                   request)  # fmt: skip
     r["answer"] = answer_of(r["challenge"], s["flow"], s["tick"], r["table_sum"], r["sample_sum"], wish)
     r["balance_runs"], r["cool_runs"] = s["balance_runs"], s["cool_runs"]
     r["main_positive"], r["main_negative"] = s["main_positive_close"], s["main_negative_close"]
     r["precharge"], r["pyrofuse"] = s["precharge_close"], s["pyrofuse_fire"]
-    r["open_request"] = s["open_request"]
+    r["open_request"] = request
     r["pump"], r["fan"], r["heater"] = s["pump"], s["fan"], s["heater"]
     r["state"] = s["state"]
     r["charge_limit_a"], r["discharge_limit_a"] = s["charge_limit_a"], s["discharge_limit_a"]

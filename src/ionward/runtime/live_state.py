@@ -48,6 +48,7 @@ def state_view(s: Snapshot, raised: Raised | None = None) -> dict[str, Any]:
         "state": word(sg.STATES, scalars["state"]),
         "state_since_s": _since(s, float(scalars["state_since_s"])),
         "state_reason": word(sg.SEQUENCE_REASONS, scalars["state_reason"]),
+        "blocked": blocked(scalars),
         "fault_level": word(sg.LEVELS, scalars["fault_level"]),
         "image_age_s": number(image_age_s) if image_age_s is not None else None,
         "driver_age_s": _rounded(s.driven_age_s),
@@ -77,6 +78,15 @@ def state_view(s: Snapshot, raised: Raised | None = None) -> dict[str, Any]:
         "scenario": {"time_s": number(driven["scenario_s"], 2), "rounds": int(driven["scenario_rounds"])},
     }
     return view | _electric(s) | _charge(s) | cell_summary(s) | _temperatures(s) | _auxiliaries(s)
+
+
+def blocked(scalars: Any) -> str:
+    """The one direction that protection has blocked, where the pack's switches can block one alone; empty: none."""
+    if scalars["open_request"] != sg.OPEN_NONE:
+        return ""
+    if scalars["charge_open_request"] > 0:
+        return "charge"
+    return "discharge" if scalars["discharge_open_request"] > 0 else ""
 
 
 def iso_time(wall_s: float | None) -> str | None:

@@ -40,6 +40,7 @@ class PyrofuseSetup(NamedTuple):
     currents: tuple[tuple[int, float, float], ...] = ()
     break_charge_a: float = math.inf
     break_discharge_a: float = math.inf
+    one_way: bool = False  # each main contact conducts one direction by itself
 
     @classmethod
     def of(cls, system: Mapping[str, Any]) -> PyrofuseSetup:
@@ -58,14 +59,18 @@ class PyrofuseSetup(NamedTuple):
         return cls(
             bool(fuse["pyrofuse"]), bool(fuse["test_mode"]), age_s("pyrofuse_loop"), age_s("contactor_feedback"),
             currents, _breaks_a(system["contactors"], "charge"), _breaks_a(system["contactors"], "discharge"),
+            bool(system["contactors"]["one_way"]),
         )  # fmt: skip
 
 
 def _breaks_a(contactors: Mapping[str, Any], direction: str) -> float:
-    """What the better of both contactors may break in one direction."""
+    """What the better of both contactors may break in one direction; of one-way switches, the one that blocks it."""
     positive = contactors[f"break_{direction}_a"] or contactors["break_current_a"]
     own = contactors["negative"] or {}
-    return float(max(positive, own.get(f"break_{direction}_a") or own.get("break_current_a") or positive))
+    negative = own.get(f"break_{direction}_a") or own.get("break_current_a") or positive
+    if contactors["one_way"]:
+        return float(negative if direction == "charge" else positive)
+    return float(max(positive, negative))
 
 
 NO_PYROFUSE = PyrofuseSetup()
@@ -95,9 +100,9 @@ def look(now_s: float, raw: Raw, setup: PyrofuseSetup) -> Path:
         return value > YES and abs(now_s - time_s) <= age_s
 
     intact = math.isnan(setup.loop_age_s) or says_yes(CHANNEL.pyrofuse_intact, setup.loop_age_s)
-    closed = says_yes(CHANNEL.main_positive_closed, setup.feedback_age_s) and says_yes(
-        CHANNEL.main_negative_closed, setup.feedback_age_s
-    )
+    positive = says_yes(CHANNEL.main_positive_closed, setup.feedback_age_s)
+    negative = says_yes(CHANNEL.main_negative_closed, setup.feedback_age_s)
+    closed = positive or negative if setup.one_way else positive and negative
     return Path(intact, closed, _unbreakable_s(now_s, raw.channels, setup))
 
 

@@ -12,7 +12,7 @@ from ionward.image import exchange as ex
 from ionward.image.exchange import DRIVEN_RECORD
 from ionward.image.layout import Image
 from ionward.image.parameters import FAULTP, Parameters
-from ionward.image.signals import FAULT, LEVEL_FAULT, LEVEL_NONE, STATE_FAULT
+from ionward.image.signals import FAULT, LEVEL_FAULT, LEVEL_NONE, OPEN_NONE, STATE_FAULT
 
 # Where the vehicle's wishes stand in the driver's record.
 _PLACES = dict(DRIVEN_RECORD.fields or {})
@@ -116,10 +116,11 @@ class Wishes:
             return ex.REFUSED_NO_CONTACTORS
         if self.stopping:
             return ex.REFUSED_STOPPING
-        if s["latched_faults"] > 0:
-            return ex.REFUSED_LATCHED
-        if s["fault_level"] >= LEVEL_FAULT:
-            return ex.REFUSED_FAULT
+        if not _one_way_left(s):
+            if s["latched_faults"] > 0:
+                return ex.REFUSED_LATCHED
+            if s["fault_level"] >= LEVEL_FAULT:
+                return ex.REFUSED_FAULT
         if s["tick"] == 0:
             return ex.REFUSED_MEASUREMENT
         self.operator = True
@@ -141,7 +142,8 @@ class Wishes:
         command["acknowledge_count"] += 1
         command["state_refused"] = 0
         self.acknowledged_s = now_s
-        self.operator = False
+        if not _one_way_left(image.scalars[0]):  # a pack that goes on in one direction is not disconnected by it
+            self.operator = False
         return ex.REFUSED_NOT
 
     def _balance(self, number: int, image: Image, command: Any) -> int:
@@ -153,6 +155,11 @@ class Wishes:
         self._balancing = number != ex.COMMAND_BALANCE_OFF
         command["balance_now"] = 1 if number == ex.COMMAND_BALANCE_NOW else 0
         return ex.REFUSED_NOT
+
+
+def _one_way_left(s: Any) -> bool:
+    """Protection has blocked one direction only, so that the pack may be connected for the other one."""
+    return bool(s["open_request"] == OPEN_NONE and (s["charge_open_request"] > 0 or s["discharge_open_request"] > 0))
 
 
 class OverrunBudget:

@@ -21,8 +21,12 @@ from ionward.image.exchange import (
     GUARD_SILENT,
     GUARD_TABLES,
     GUARD_WISH,
+    REQUEST_CHARGE,
+    REQUEST_DISCHARGE,
+    REQUEST_NOTHING,
 )
 from ionward.image.guard_table import GuardLimits
+from ionward.safety.guard_closing import BusWatch, CellWatch
 from ionward.safety.guard_input import Inputs
 from ionward.safety.guard_samples import SampleWatch
 from ionward.safety.guard_words import (
@@ -38,8 +42,8 @@ from ionward.safety.guard_words import (
 ALWAYS_RUN = 5  # stages of every tick: all but balance and cool
 BALANCE, COOL = FLOW_STAGES.index("balance"), FLOW_STAGES.index("cool")
 CHALLENGE_BITS = 62
-# A single wrong sample of bus or pack voltage decides nothing.
-APART_SAMPLES = 2
+# What protection asks to open where each switch blocks one direction.
+ONE_DIRECTION = {REQUEST_CHARGE: (MAIN_NEGATIVE,), REQUEST_DISCHARGE: (MAIN_POSITIVE, PRECHARGE)}
 
 
 def flow_word(stages: tuple[int, ...]) -> int:
@@ -185,13 +189,14 @@ class Wishes:
 
     def __init__(self, limits: GuardLimits, samples: SampleWatch) -> None:
         self._limits, self._samples = limits, samples
-        self._positive = False
-        self._proving = False  # the positive contactor is wished closed, and no sample yet said that the bus matches
-        self._apart = 0  # new bus samples in a row that do not match
+        places = (MAIN_POSITIVE, MAIN_NEGATIVE) if limits.one_way else (MAIN_POSITIVE,)
+        self._buses = [BusWatch(limits, samples, place) for place in places] if limits.bus_voltage.fitted else []
+        self._cells = CellWatch(limits, samples) if limits.one_way else None
         self._precharge_since_s = math.nan
         self._large_current_s = -math.inf
         self._wished = (0, 0, 0)
         self._closing: int | None = None  # a contactor that control newly wishes closed while protection asks to open
+        self._still_closed = -1
         self._still_closed_s = math.nan  # since when something is wished closed although protection asks to open
 
     def look(self, now_s: float, control: Any) -> None:
@@ -203,43 +208,39 @@ class Wishes:
             self._precharge_since_s = math.nan
         if self._samples.largest_current_a() >= self._limits.pyrofuse_least_a or self._samples.crashed():
             self._large_current_s = now_s
-        if self._limits.bus_voltage.fitted:
-            self._look_at_bus(bool(control.main_positive))
+        positive, negative = bool(control.main_positive), bool(control.main_negative)
+        for bus in self._buses:
+            bus.look(positive if bus.place == MAIN_POSITIVE else negative)
+        if self._cells is not None:
+            self._cells.look(positive, negative)
 
     def _look_at_request(self, now_s: float, control: Any) -> None:
         """What is wished, beside what protection in the same tick asks for. Meets SR-222."""
         wished = (control.main_positive, control.main_negative, control.precharge)
-        if not control.open_request:
-            self._closing, self._still_closed_s = None, math.nan
-        else:
-            newly = [k for k in range(len(wished)) if wished[k] and not self._wished[k]]
-            self._closing = newly[0] if newly else self._closing if wishes_closed(control) else None
-            if not wishes_closed(control):
-                self._still_closed_s = math.nan
-            elif math.isnan(self._still_closed_s):
-                self._still_closed_s = now_s
+        asked_open = self._asked_open(control.open_request)
+        still = [k for k in asked_open if wished[k]]
+        newly = [k for k in still if not self._wished[k]]
+        self._closing = newly[0] if newly else self._closing if still else None
+        if not still:
+            self._still_closed_s = math.nan
+        elif math.isnan(self._still_closed_s):
+            self._still_closed_s = now_s
+        self._still_closed = still[0] if still else -1
         self._wished = wished
 
-    def _look_at_bus(self, positive: bool) -> None:
-        matches = self._bus_matches()
-        if self._samples.bus_is_new():
-            self._apart = 0 if matches else self._apart + 1
-        newly, self._positive = positive and not self._positive, positive
-        self._proving = positive and (newly or self._proving) and not matches
-
-    def _bus_matches(self) -> bool:
-        """The positive contactor may be closed onto the bus. An unknown voltage does not match."""
-        pack_v, bus_v = self._samples.pack_voltage_v(), self._samples.bus_voltage_v()
-        return abs(pack_v - bus_v) <= self._limits.bus_match_v or abs(bus_v) < self._limits.bus_dead_v
+    def _asked_open(self, request: int) -> tuple[int, ...]:
+        """What protection asks to open. One direction only counts in a pack that can block it."""
+        if self._limits.one_way and request in ONE_DIRECTION:
+            return ONE_DIRECTION[request]
+        return () if request == REQUEST_NOTHING else (MAIN_POSITIVE, MAIN_NEGATIVE, PRECHARGE)
 
     def wrong_bus(self) -> Finding | None:
-        """The positive contactor is wished closed onto a bus that does not match, by more than a single sample."""
-        if not self._proving:
-            return None
-        difference_v = self._samples.pack_voltage_v() - self._samples.bus_voltage_v()
-        if self._apart < APART_SAMPLES and difference_v == difference_v:
-            return None
-        return Finding(GUARD_BUS, MAIN_POSITIVE, difference_v)
+        """A contactor is wished closed onto a bus that does not match, by more than a single sample."""
+        for bus in self._buses:
+            difference_v = bus.difference_v()
+            if difference_v is not None:
+                return Finding(GUARD_BUS, bus.place, difference_v)
+        return None
 
     def implausible(self, now_s: float, control: Any) -> Finding | None:
         """A wish that no sound control has."""
@@ -248,12 +249,15 @@ class Wishes:
             return Finding(GUARD_WISH, _first_closed(control))
         if control.precharge and not limits.has_precharge:
             return Finding(GUARD_WISH, PRECHARGE)
-        if control.main_positive and not control.main_negative:
+        if control.main_positive and not control.main_negative and not limits.one_way:
             return Finding(GUARD_WISH, MAIN_POSITIVE)
+        beyond = self._cells.wrong() if self._cells is not None else None
+        if beyond is not None:
+            return Finding(GUARD_WISH, *beyond)
         if self._closing is not None:
             return Finding(GUARD_WISH, self._closing)
         if now_s - self._still_closed_s > limits.opening_max_s:
-            return Finding(GUARD_WISH, _first_closed(control), now_s - self._still_closed_s)
+            return Finding(GUARD_WISH, self._still_closed, now_s - self._still_closed_s)
         precharge_s = now_s - self._precharge_since_s
         if precharge_s > limits.precharge_max_s:
             return Finding(GUARD_WISH, PRECHARGE, precharge_s)

@@ -231,6 +231,15 @@ class SampleWatch:
         """Bus voltage as read a short while ago; NaN unknown."""
         return self._recent(CHANNEL.bus_voltage_v)
 
+    def cells_v(self) -> tuple[float, float]:
+        """Lowest and highest cell voltage that can be read; NaN: none can."""
+        values = self._held[self._cells][self._readable[self._cells]]
+        return (float(values.min()), float(values.max())) if values.size else (math.nan, math.nan)
+
+    def cells_are_new(self) -> bool:
+        """A new sample of some cell came in this cycle."""
+        return bool(self._new[self._cells].any())
+
     def bus_is_new(self) -> bool:
         """A new sample of the bus voltage came in this cycle."""
         return self._new.item(self._first_channel + CHANNEL.bus_voltage_v)

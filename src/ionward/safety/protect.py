@@ -70,7 +70,7 @@ def new_protect_memory(size: Size) -> ProtectMemory:
     state = np.zeros(1, PROTECT_RECORD)
     state["precharge_s"] = state["differs_s"] = state["rise_s"] = -1.0
     state["rise_share"], state["tick_s"] = 1.0, np.nan
-    state["fallen_s"] = np.nan
+    state["fallen_s"] = state["bus_share"] = np.nan
     return ProtectMemory(
         np.zeros((len(VERDICT), len(FAULTS))),
         np.zeros((len(PROGRESS), len(FAULTS))),
@@ -275,21 +275,38 @@ def write_event(image: Image, f: int, level: int, previous: int, place: float) -
 def react(parameters: Parameters, image: Image, state: Any) -> None:
     """What follows from all levels together. A latched fault counts like a standing one until it is acknowledged.
 
-    Meets SR-120, SR-121, SR-122, SR-125.
+    Where each switch blocks one direction, a fault that forbids one direction, at the level fault, opens that switch
+    only. Faults of both directions, and whatever was critical, open everything.
+
+    Meets SR-120, SR-121, SR-122, SR-125, SR-132.
     """
     s, faults, rules = image.scalars[0], image.faults, parameters.faults
+    one_way = parameters.scalars[0]["one_way"] > 0
     standing, counting, latched, open_by_s = LEVEL_NONE, LEVEL_NONE, 0, np.inf
     charge = discharge = 1
+    everything, charge_only, discharge_only = LEVEL_NONE, 0, 0  # what is to be opened
     for f in range(faults.shape[1]):
         level, latched_level = int(faults[FAULT.level, f]), int(faults[FAULT.latched_level, f])
         counts = max(level, latched_level)
         standing, counting = max(standing, level), max(counting, counts)
         latched += 1 if latched_level > LEVEL_NONE else 0
-        if level >= LEVEL_FAULT:
+        if counts < LEVEL_FAULT:
+            continue
+        blocks_charge, blocks_discharge = rules[FAULTP.blocks_charge, f] > 0.0, rules[FAULTP.blocks_discharge, f] > 0.0
+        charge = 0 if blocks_charge else charge
+        discharge = 0 if blocks_discharge else discharge
+        due = True
+        if one_way and counts == LEVEL_FAULT and blocks_charge != blocks_discharge:
+            charge_only, discharge_only = 1 if blocks_charge else charge_only, 1 if blocks_discharge else discharge_only
+            # Once its direction is open, it is in time, however long it stands.
+            due = state["charging"] == 1 if blocks_charge else state["discharging"] == 1
+        else:
+            everything = max(everything, counts)
+        if level >= LEVEL_FAULT and due:
             open_by_s = min(open_by_s, faults[FAULT.since_s, f] + rules[FAULTP.wait_s, f])
-        if counts >= LEVEL_FAULT:
-            charge = 0 if rules[FAULTP.blocks_charge, f] > 0.0 else charge
-            discharge = 0 if rules[FAULTP.blocks_discharge, f] > 0.0 else discharge
+    if charge_only == 1 and discharge_only == 1:
+        everything = max(everything, LEVEL_FAULT)
+    s["charge_open_request"], s["discharge_open_request"] = charge_only, discharge_only
     s["fault_level"], s["latched_faults"] = standing, latched
     s["derate"] = 1 if counting >= LEVEL_WARNING else 0
     s["charge_allowed"], s["discharge_allowed"] = charge, discharge
@@ -298,15 +315,18 @@ def react(parameters: Parameters, image: Image, state: Any) -> None:
     s["balance_allowed"] = 0 if hot else 1
     s["open_fault"] = opening_fault(faults, s["open_fault"], counting)
     s["open_request"] = OPEN_NONE
-    if counting >= LEVEL_FAULT:
-        s["open_request"] = OPEN_NOW if counting == LEVEL_CRITICAL else OPEN_IN_ORDER
+    if everything >= LEVEL_FAULT:
+        s["open_request"] = OPEN_NOW if everything == LEVEL_CRITICAL else OPEN_IN_ORDER
     s["open_by_s"] = open_by_s if open_by_s < np.inf else np.nan
     wish_pyrofuse(parameters, image, state, standing == LEVEL_CRITICAL or s["time_s"] >= open_by_s)
 
 
 @njit
 def opening_fault(faults: Array, before: int, counting: int) -> int:
-    """The fault that asks for opening with the highest level: the one named before while it does, else the first."""
+    """The fault that asks for opening with the highest level: the one named before while it does, else the first.
+
+    The fault that opens one direction only is named as well.
+    """
     if counting < LEVEL_FAULT:
         return -1
     first = -1

@@ -132,9 +132,7 @@ def bus_rules(parameters: Parameters, image: Image, verdicts: Array, state: Any)
     """Bus voltage and current against what the commands say: open, closed, precharging."""
     s, p, channels = image.scalars[0], parameters.scalars[0], image.channels
     fitted = p["has_contactors"] > 0
-    mains = s["main_positive_close"] > 0 and s["main_negative_close"] > 0
-    path = s["main_negative_close"] > 0 and (s["main_positive_close"] > 0 or s["precharge_close"] > 0)
-    state["open_s"] = follow(state["open_s"], not path, s["dt_s"])
+    follow_path(p, s, state)
     is_open = state["open_s"] > p["contactor_open_s"]
 
     bus, pack = channels[MEASURED.value, CHANNEL.bus_voltage_v], channels[MEASURED.value, CHANNEL.pack_voltage_v]
@@ -145,19 +143,58 @@ def bus_rules(parameters: Parameters, image: Image, verdicts: Array, state: Any)
     live = 0.0 if not is_open and share == share else share
     give(verdicts, FAULT_ID.bus_live_while_open, live, live if new_bus else np.nan, CHANNEL.bus_voltage_v,
          fitted, True, True)  # fmt: skip
-    apart = abs(share - 1.0)
-    if not mains and apart == apart:
-        apart = 0.0
+    apart = apart_share(p, s, bus, pack)
     give(verdicts, FAULT_ID.bus_apart_while_closed, apart, apart if new_bus else np.nan, CHANNEL.bus_voltage_v,
          fitted, True, True)  # fmt: skip
 
-    value, newest = abs(s["current_a"]), np.nan
+    value, newest = blocked_current(s["current_a"], state, p["contactor_open_s"]), np.nan
     if state["current_is_new"] == 1:
         newest = value
-    if not is_open and value == value:
-        value = newest = 0.0
     place = int(verdicts[VERDICT.place, FAULT_ID.short_circuit])  # the sensor that reads more
     give(verdicts, FAULT_ID.current_while_open, value, newest, place, fitted, True, True)
+
+
+@njit
+def follow_path(p: Any, s: Any, state: Any) -> None:
+    """How long the path has been commanded open: to charge, to discharge, and as a whole.
+
+    One-way switches each open one direction; the precharge resistor bypasses the positive one.
+    """
+    positive = s["main_positive_close"] > 0 or s["precharge_close"] > 0
+    negative = s["main_negative_close"] > 0
+    charge = discharge = path = negative and positive
+    if p["one_way"] > 0:
+        charge, discharge, path = negative, positive, negative or positive
+    state["open_s"] = follow(state["open_s"], not path, s["dt_s"])
+    state["charge_open_s"] = follow(state["charge_open_s"], not charge, s["dt_s"])
+    state["discharge_open_s"] = follow(state["discharge_open_s"], not discharge, s["dt_s"])
+
+
+@njit
+def blocked_current(current_a: float, state: Any, open_s: float) -> float:
+    """Size of a current that flows although its direction has been commanded open for long enough, else 0.
+
+    Meets SR-026, SR-133.
+    """
+    if current_a != current_a:
+        return float(current_a)
+    since_s = state["charge_open_s"] if current_a > 0.0 else state["discharge_open_s"]
+    return abs(current_a) if since_s > open_s else 0.0
+
+
+@njit
+def apart_share(p: Any, s: Any, bus: float, pack: float) -> float:
+    """How far the bus stands from the pack although it is connected, as a share of the pack voltage.
+
+    With one one-way switch open, the bus may stand away on the side to which no current can flow.
+    """
+    away = bus / pack - 1.0 if pack > 0.0 else np.nan
+    positive, negative = s["main_positive_close"] > 0, s["main_negative_close"] > 0
+    if away != away or (positive and negative):
+        return float(abs(away))
+    if p["one_way"] == 0 or not (positive or negative):
+        return 0.0
+    return float(max((away if negative else -away) - p["diode_v"] / pack, 0.0))
 
 
 @njit
@@ -170,7 +207,7 @@ def precharge_rules(parameters: Parameters, image: Image, verdicts: Array, state
     give_s = max(state["precharge_s"], 0.0)
     give(verdicts, FAULT_ID.precharge_too_long, give_s, give_s, CHANNEL.precharge_closed, fitted, True, True)
 
-    connected = s["main_positive_close"] > 0 and s["main_negative_close"] > 0
+    connected = s["main_positive_close"] > 0 and (s["main_negative_close"] > 0 or parameters.scalars[0]["one_way"] > 0)
     # The command that ended a try was given in the tick before: the wish of that tick tells whether it was called off.
     if connected or not (connect or state["wished"] == 1):
         state["failed_tries"] = 0

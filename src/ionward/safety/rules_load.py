@@ -47,14 +47,16 @@ def load_rules(parameters: Parameters, image: Image, verdicts: Array, state: Any
     give(verdicts, FAULT_ID.current_offset, offset, offset if new else np.nan, place, known, True, True)
 
     # A limit that the load has heard of, and only while it can obey: connected.
-    closed = s["main_positive_close"] > 0 and s["main_negative_close"] > 0
+    positive, negative = s["main_positive_close"] > 0, s["main_negative_close"] > 0
+    charge_closed = negative and (positive or s["discharge_open_request"] > 0)
+    discharge_closed = positive and (negative or s["charge_open_request"] > 0)
     charge = (current - s["charge_limit_pulse_a"]) / p["charge_current_pulse_a"]
     discharge = (-current - s["discharge_limit_pulse_a"]) / p["discharge_current_pulse_a"]
     for f, excess, flows in (
-        (FAULT_ID.charge_limit_ignored, charge, state["charging"] == 1),
-        (FAULT_ID.discharge_limit_ignored, discharge, state["discharging"] == 1),
+        (FAULT_ID.charge_limit_ignored, charge, charge_closed and state["charging"] == 1),
+        (FAULT_ID.discharge_limit_ignored, discharge, discharge_closed and state["discharging"] == 1),
     ):
-        value = max(excess, 0.0) if closed and flows else 0.0
+        value = max(excess, 0.0) if flows else 0.0
         give(verdicts, f, value, value if new else np.nan, place, known, True, True)
 
 

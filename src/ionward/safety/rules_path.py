@@ -109,11 +109,14 @@ def rise_rule(p: Any, s: Any, bus: float, new_bus: float, pack: float, verdicts:
 
     The samples that show it may come after a try was given up, so it is judged until the path is open for certain.
     """
-    closed, share = through_resistor(s), bus / pack
-    if state["open_s"] > p["contactor_open_s"]:
+    closed, share, before = through_resistor(s), bus / pack, state["bus_share"]
+    state["bus_share"] = share
+    if state["discharge_open_s"] > p["contactor_open_s"]:
         state["rise_s"], state["rise_share"], state["rise_samples"] = -1.0, 1.0, 0
     elif state["rise_s"] < 0.0:
-        state["rise_s"] = 0.0 if closed and share < RISE_FROM else -1.0
+        # A one-way switch is fast: it may have closed, and the bus be there, before this tick sees either.
+        low = share < RISE_FROM or (p["one_way"] > 0 and before < RISE_FROM)
+        state["rise_s"] = 0.0 if closed and low else -1.0
     elif state["rise_samples"] < DECIDING_SAMPLES and p["precharge_rise_s"] > 0.0:
         if not share >= RISE_TO:
             state["rise_samples"] = 0

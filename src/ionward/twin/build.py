@@ -24,6 +24,7 @@ from ionward.twin.rows import (
     COOLING_NONE,
     KON,
     MAIN_NEGATIVE,
+    MAIN_POSITIVE,
     MOD,
     OUT,
     SENSE,
@@ -117,6 +118,8 @@ def build_plant(
     for row, charge in ((KON.break_charge_a, True), (KON.break_discharge_a, False)):
         contactors[row] = described.breaks_a(negative=False, charge=charge)
         contactors[row, MAIN_NEGATIVE] = described.breaks_a(negative=True, charge=charge)
+    if described.one_way:  # what a switch does not block goes on through its diode: nothing is broken
+        contactors[KON.break_charge_a, MAIN_POSITIVE] = contactors[KON.break_discharge_a, MAIN_NEGATIVE] = math.inf
     if not system.contactors.fitted:
         contactors[KON.closed, :2] = 1.0
     fuse_curve = np.ascontiguousarray(np.array(system.fuse.curve, dtype=np.float64).T)
@@ -185,6 +188,8 @@ def _settings(system: System) -> Array:
         "has_contactors": system.contactors.fitted,
         "busbar_ohm": topology.busbar_resistance_ohm * topology.series,
         "contactor_ohm": CONTACTOR_OHM,
+        "one_way": system.contactors.fitted and system.contactors.one_way,
+        "diode_v": system.contactors.diode_v,
         "precharge_ohm": system.precharge.resistance_ohm,
         "weld_a": WELD_FACTOR * system.contactors.break_current_a,
         "capacitance_f": system.dc_link.capacitance_f,

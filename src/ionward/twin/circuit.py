@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ionward._compile import njit
-from ionward.twin import points
+from ionward.twin import path
+from ionward.twin.path import Branch
 from ionward.twin.rows import KON, MAIN_NEGATIVE, MAIN_POSITIVE, OUT, PRECHARGE, SET, STATE
 
 Array = npt.NDArray[np.float64]
@@ -32,8 +33,7 @@ def switch(contactors: Array, settings: Array, state: Array, outputs: Array) -> 
     if outputs[OUT.pyrofuse] > 0.0 and settings[SET.has_pyrofuse] > 0.0:
         state[STATE.pyrofuse_fired] = 1.0
     # A pyrofuse is through within a millisecond or two, before any contact has parted.
-    whole = state[STATE.fuse_blown] == 0.0 and state[STATE.pyrofuse_fired] == 0.0
-    amperes = state[STATE.current_a] if whole else 0.0
+    amperes = state[STATE.current_a] if path.is_whole(state) else 0.0
     for k in range(3):
         wanted = contactors[KON.wanted, k]
         if settings[SET.has_contactors] == 0.0:
@@ -76,12 +76,12 @@ def chattering(contactors: Array, k: int, wanted: float, dt_s: float) -> float:
 
 @njit
 def source_current(
-    settings: Array, state: Array, outputs: Array, profile: Array, closed: bool, path_ohm: float, drain_s: float
+    settings: Array, state: Array, outputs: Array, profile: Array, charge: Branch, discharge: Branch, drain_s: float
 ) -> float:
     """Current that load (negative) and charger (positive) put into the bus during the coming step.
 
     Follows the profile; those that obey keep to the limits they have heard of and wait for the connection. The
-    charger goes over to constant voltage; the load gives up on a dead bus.
+    charger goes over to constant voltage; the load gives up on a dead bus. `charge`, `discharge`: the path.
     """
     time_s = state[STATE.time_s]
     if time_s >= state[STATE.limits_at_s] + settings[SET.limit_period_s] - 1e-9:
@@ -98,7 +98,8 @@ def source_current(
 
     bus_v = state[STATE.bus_voltage_v]
     if settings[SET.load_is_power] > 0.0:
-        asked = current_of_power(asked, state[STATE.emf_v], path_ohm) if closed else asked / max(bus_v, 1.0)
+        closed, emf_v, path_ohm = charge if asked > 0.0 else discharge
+        asked = current_of_power(asked, emf_v, path_ohm) if closed else asked / max(bus_v, 1.0)
     # Who obeys keeps to what the BMS allows, in whatever direction it goes.
     if asked > 0.0 and settings[SET.charger_obeys] > 0.0:
         asked = min(asked, max(state[STATE.charge_limit_seen_a], 0.0)) * state[STATE.connected_seen]
@@ -113,8 +114,9 @@ def source_current(
     if now > 0.0:
         # Constant voltage: what brings the bus to the charger's voltage and no further.
         target_v = settings[SET.charge_voltage_v]
+        closed, emf_v, path_ohm = charge
         if closed:
-            most = (target_v - state[STATE.emf_v]) / path_ohm + target_v * drain_s
+            most = (target_v - emf_v) / path_ohm + target_v * drain_s
         else:
             most = (target_v - bus_v) * capacitance(settings) / settings[SET.dt_s] + target_v * drain_s
         now = min(now, max(most, 0.0))
@@ -141,65 +143,43 @@ def capacitance(settings: Array) -> float:
 def solve(contactors: Array, settings: Array, state: Array, outputs: Array, profile: Array, fuse_curve: Array) -> None:
     """Bus voltage and pack current over one step, exactly; then what the current does to fuse and contacts."""
     dt_s = settings[SET.dt_s]
-    emf_v = state[STATE.emf_v]
-    inner_ohm = state[STATE.resistance_ohm] + settings[SET.busbar_ohm]
-    fuse_whole = state[STATE.fuse_blown] == 0.0 and state[STATE.pyrofuse_fired] == 0.0
-    main = contactors[KON.closed, MAIN_POSITIVE] > 0.0
-    through_resistor = contactors[KON.closed, PRECHARGE] > 0.0 and not main
-    closed = fuse_whole and contactors[KON.closed, MAIN_NEGATIVE] > 0.0 and (main or through_resistor)
-    path_ohm = inner_ohm + settings[SET.fuse_ohm]
-    if settings[SET.has_contactors] > 0.0:
-        path_ohm += 2.0 * settings[SET.contactor_ohm] + points.bad_contacts_ohm(contactors, settings)
-    if through_resistor:
-        path_ohm += settings[SET.precharge_ohm]
+    main = contactors[KON.closed, MAIN_POSITIVE] > 0.0 and contactors[KON.closed, MAIN_NEGATIVE] > 0.0
+    charge = path.branch(contactors, settings, state, True)
+    discharge = path.branch(contactors, settings, state, False)
     drain_s = 1.0 / settings[SET.bleed_down_ohm] + settings[SET.bus_short_s]
-    farad = capacitance(settings)
-    source_a = source_current(settings, state, outputs, profile, closed, path_ohm, drain_s)
-
-    bus_v = state[STATE.bus_voltage_v]
-    conductance = drain_s + (1.0 / path_ohm if closed else 0.0)
-    settled_v = (source_a + (emf_v / path_ohm if closed else 0.0)) / conductance
-    tau_s = farad / conductance
-    decay = math.exp(-dt_s / tau_s)
-    away_v = bus_v - settled_v
-    end_v = settled_v + away_v * decay
-    if not closed:  # an open bus is drawn to nothing at most, and raised to the charger's voltage at most
-        end_v = max(min(end_v, max(settings[SET.charge_voltage_v], bus_v)), 0.0)
-    first_a = last_a = mean_a = square = 0.0
-    if closed:
-        # i(t) = steady + swing e^(-t/tau): its mean and mean square over the step.
-        steady_a = (settled_v - emf_v) / path_ohm
-        swing_a = away_v / path_ohm
-        first_a = steady_a + swing_a
-        last_a = steady_a + swing_a * decay
-        mean_a = steady_a + swing_a * (tau_s / dt_s) * (1.0 - decay)
-        square = (
-            steady_a * steady_a
-            + 2.0 * steady_a * swing_a * (tau_s / dt_s) * (1.0 - decay)
-            + swing_a * swing_a * (tau_s / (2.0 * dt_s)) * (1.0 - decay * decay)
-        )
-    if closed and end_v < 0.0:
-        # Whatever draws from the bus draws it to nothing at most, and then what the path lets through.
-        end_v, last_a = 0.0, -emf_v / path_ohm
-        mean_a, square = last_a, last_a * last_a
-    peak_a = max(abs(first_a), abs(last_a))
-    state[STATE.bus_voltage_v] = end_v
+    source_a = source_current(settings, state, outputs, profile, charge, discharge, drain_s)
+    bus_v, last_a, mean_a, square, peak_a = path.flow(
+        state[STATE.bus_voltage_v], source_a, drain_s, capacitance(settings), charge, discharge, dt_s,
+        settings[SET.charge_voltage_v],
+    )  # fmt: skip
+    state[STATE.bus_voltage_v] = bus_v
     state[STATE.current_a] = last_a
     state[STATE.current_mean_a] = mean_a
-    state[STATE.current_peak_a] = peak_a
-    state[STATE.inrush_a] = max(state[STATE.inrush_a], peak_a)
+    state[STATE.current_peak_a] = abs(peak_a)
+    state[STATE.inrush_a] = max(state[STATE.inrush_a], abs(peak_a))
     state[STATE.charge_as] += mean_a * dt_s
     state[STATE.square_a2s] += square * dt_s
     # The tap of the pack voltage lies between fuse and contactors.
-    if fuse_whole:
-        state[STATE.pack_voltage_v] = emf_v + (inner_ohm + settings[SET.fuse_ohm]) * last_a
+    if path.is_whole(state):
+        inner_ohm = state[STATE.resistance_ohm] + settings[SET.busbar_ohm] + settings[SET.fuse_ohm]
+        state[STATE.pack_voltage_v] = state[STATE.emf_v] + inner_ohm * last_a
     else:
-        joined = main and contactors[KON.closed, MAIN_NEGATIVE] > 0.0
-        state[STATE.pack_voltage_v] = end_v if joined else 0.0
-    if closed and not through_resistor and peak_a > settings[SET.weld_a]:
-        contactors[KON.welded, MAIN_POSITIVE] = 1.0
+        state[STATE.pack_voltage_v] = bus_v if main else 0.0
+    if abs(peak_a) > settings[SET.weld_a]:
+        weld(contactors, settings, peak_a)
     if settings[SET.has_fuse] > 0.0:
         melt(state, fuse_curve, square, dt_s)
+
+
+@njit
+def weld(contactors: Array, settings: Array, peak_a: float) -> None:
+    """A contact that closes into too much current welds: the positive one, or the one-way switch that lets it through.
+
+    The precharge resistor lets no such current through.
+    """
+    k = MAIN_NEGATIVE if settings[SET.one_way] > 0.0 and peak_a > 0.0 else MAIN_POSITIVE
+    if contactors[KON.closed, k] > 0.0:
+        contactors[KON.welded, k] = 1.0
 
 
 @njit

@@ -94,6 +94,8 @@ SETTING_ROWS = (
     Signal("has_contactors", "", "0: the cells are connected for good"),
     Signal("busbar_ohm", "Ω", "All joints together"),
     Signal("contactor_ohm", "Ω", "One closed contact"),
+    Signal("one_way", "", "Each switch blocks one direction only, a diode conducts the other one"),
+    Signal("diode_v", "V", "Drop of that diode"),
     Signal("precharge_ohm", "Ω", "Precharge resistor"),
     Signal("weld_a", "A", "A contact that closes into more than this welds"),
     Signal("capacitance_f", "F", "DC link"),

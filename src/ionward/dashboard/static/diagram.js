@@ -70,8 +70,9 @@ class Drawing {
     if (pack.pyrofuse) this.pyro = this.drawPyro(layout.pyro);
     this.contactors = {};
     if (pack.contactors) {
-      this.contactors.main_positive = this.drawContactor(layout.positive, "Main +");
-      this.contactors.main_negative = this.drawContactor(layout.negative, "Main −");
+      this.contactors.main_positive = this.drawContactor(layout.positive, pack.names.main_positive);
+      this.contactors.main_negative = this.drawContactor(layout.negative, pack.names.main_negative);
+      if (pack.one_way) for (const place of [layout.positive, layout.negative]) this.drawDiode(place);
       if (pack.precharge) {
         this.contactors.precharge = this.drawContactor(layout.precharge, "Precharge");
         this.drawResistor(layout.resistor, pack.precharge);
@@ -193,6 +194,11 @@ class Drawing {
     ), title, word);
     this.body.append(group);
     return { group, blade, ghost, coil, word, pins: [group.querySelector(".pin-in"), group.querySelector(".pin-out")] };
+  }
+
+  // Past an open one-way switch: charge past the positive one, discharge past the negative one, both towards the battery.
+  drawDiode(place) {
+    this.body.append(this.part(place, s("path", { class: "symbol diode", d: "M-38 0V-26H-8M8-26H38V0M8-35V-17L-8-26zM-8-35V-17", "stroke-width": 2 })));
   }
 
   drawResistor(place, ohm) {

@@ -15,6 +15,7 @@ from ionward.errors import UserError
 from ionward.image.fault_levels import LEVEL_NAMES, decision_time_s, ftti_s, resolved_levels, sample_period_s
 from ionward.image.faults import BY_ID, FAULT_ID, FAULTS, Fault, Level
 from ionward.image.parameters import FAULTP, Parameters
+from ionward.image.reactions import opens_only
 from ionward.image.signals import LEVELS, STATES
 from ionward.image.summary import applies
 from ionward.proving.prove.ground import CannotStandError, Ground, Standing
@@ -22,8 +23,8 @@ from ionward.proving.prove.injections import INJECTIONS
 from ionward.proving.prove.loop import OBS, TRACE, new_observation, run_case
 from ionward.proving.prove.points import BY_NAME as POINT_BY_NAME
 from ionward.proving.prove.points import NotReachedError, Prepared
-from ionward.proving.prove.quantities import NOW, path_closed
-from ionward.proving.prove.ways import OPENING_LEVELS, Injection
+from ionward.proving.prove.quantities import NOW, WAY_ANY, WAY_CHARGE, WAY_DISCHARGE, path_closed
+from ionward.proving.prove.ways import OF_WELDED_CONTACT, OPENING_LEVELS, Injection
 from ionward.twin.rows import STATE
 
 Array = npt.NDArray[np.float64]
@@ -32,6 +33,7 @@ SEED = 1
 # After the budget is over a case goes on for a while, to tell "late" from "missed".
 GRACE_S, GRACE_SHARE = 3.0, 1.0
 PIECE_S = 5.0
+WAYS = {"": WAY_ANY, "charge": WAY_CHARGE, "discharge": WAY_DISCHARGE}
 NOT_TRACED = np.zeros((0, len(TRACE)))
 
 
@@ -156,13 +158,14 @@ class CaseRunner:
         opens = injection.opens
         if opens is None:
             opens = task.level in OPENING_LEVELS
-        opens = opens and self.system.contactors.fitted
+        opens = opens and self.system.contactors.fitted and not self._stays_closed(fault.id)
         budget_s = injection.budget_s or ftti_s(fault, self.system)
         case = Case(
             fault.id, fault.requirement, task.level, injection.words, task.point, label,
             1000.0 * budget_s, opens, task=task,
         )  # fmt: skip
         obs = _asked(fault, task.level, standing, opens)
+        obs[OBS.way] = WAYS[opens_only(fault, task.level, self.system)]
         over_s = (1 + GRACE_SHARE) * budget_s + GRACE_S
         over_s += decision_time_s(level, sample_period_s(fault, self.system))
         _run(bench, obs, trace, injection.wait_s if standing.kind != NOW else 0.0, over_s)
@@ -175,6 +178,10 @@ class CaseRunner:
         if fault.id in self._masks:
             case.ok, case.reason = False, f"masked: not proven, {self._masks[fault.id].words}"
         return case
+
+    def _stays_closed(self, fault: str) -> bool:
+        """A one-way switch that is welded goes on conducting its direction, whatever else is opened: it is told."""
+        return self.system.contactors.one_way and fault in OF_WELDED_CONTACT
 
 
 def _asked(fault: Fault, level: str, standing: Standing, opens: bool) -> Array:
@@ -217,10 +224,17 @@ def _fill(case: Case, obs: Array, bench: Any) -> None:
     case.detected_ms = _since(obs[OBS.detected_s], stands_s)
     case.reacted_ms = _since(obs[OBS.reacted_s], stands_s)
     case.opened_ms = _since(obs[OBS.opened_s], stands_s)
-    case.final_state = STATES[int(bench.bms.image.scalars["state"][0])]
-    case.contactors_closed = bool(path_closed(bench.plant))
+    case.final_state = final_state(int(bench.bms.image.scalars["state"][0]), bench.plant)
+    case.contactors_closed = bool(path_closed(bench.plant, int(obs[OBS.way])))
     if obs[OBS.other] >= 0:
         case.also = FAULTS[int(obs[OBS.other])].id
+
+
+def final_state(state: int, plant: Any) -> str:
+    """State of the sequence; and the direction that is left, where the path conducts one only."""
+    charge, discharge = path_closed(plant, WAY_CHARGE), path_closed(plant, WAY_DISCHARGE)
+    only = "" if charge == discharge else f", {'charge' if charge else 'discharge'} only"
+    return STATES[state] + only
 
 
 def verdict(case: Case, obs: Array, decision_s: float) -> tuple[bool, str]:

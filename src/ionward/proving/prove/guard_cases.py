@@ -14,8 +14,8 @@ from ionward.image.exchange import GUARD_OK, GUARD_REASONS, GUARD_WISH, TRIP_REA
 from ionward.image.fault_levels import ftti_s, resolved_levels
 from ionward.image.faults import BY_ID, FAULT_ID
 from ionward.image.parameters import LEVELP
-from ionward.image.signals import FAULT, LEVELS, STATE_CONNECTED, STATES
-from ionward.proving.prove.cases import SEED, Case
+from ionward.image.signals import FAULT, LEVELS, STATE_CONNECTED
+from ionward.proving.prove.cases import SEED, Case, final_state
 from ionward.proving.prove.ground import Ground, drive_cell_voltage, kept_w
 from ionward.proving.prove.guard_hits import HITS, highest_level, without_precharge
 from ionward.proving.prove.guarded import Break, GuardedLoop
@@ -56,15 +56,18 @@ class GuardCase:
     contactors_closed: bool = False
     ok: bool = False
     reason: str = ""
+    stays_closed: bool = False
 
     @property
     def opens(self) -> bool:
         """The contactors have to open."""
-        return self.level in OPENING_LEVELS
+        return self.level in OPENING_LEVELS and not self.stays_closed
 
     def as_json(self) -> dict[str, Any]:
         """As `ionward prove --json` shows it."""
-        return asdict(self)
+        values = asdict(self)
+        del values["stays_closed"]
+        return values
 
 
 def _ground(loop: GuardedLoop, fault: str) -> Ground:
@@ -248,6 +251,7 @@ def run_guard_case(system: System, parameters: Any, number: int) -> GuardCase:
     budget_s = ftti_s(BY_ID[telling], system) if telling else max(CONTROL_DEAD_S, 10 * system.cycle.period_s)
     requirement = BY_ID[telling].requirement if telling else "SR-062"
     case = GuardCase(broken.name, broken.injected, broken.point, requirement, 1000 * budget_s, broken.fault)
+    case.stays_closed = broken.holds_one_way and system.contactors.one_way
     if broken.fault:
         case.level = highest_level(BY_ID[broken.fault], system)
     trips = loop.guard_word["trip_count"][0], loop.enables.trip_count
@@ -258,7 +262,7 @@ def run_guard_case(system: System, parameters: Any, number: int) -> GuardCase:
     if broken.hidden:
         HIDDEN[broken.hidden](loop)
     _watch(loop, case, began_s, budget_s + broken.extra_s + 3.0, trips)
-    case.final_state = STATES[int(loop.bench.bms.image.scalars["state"][0])]
+    case.final_state = final_state(int(loop.bench.bms.image.scalars["state"][0]), loop.bench.plant)
     case.contactors_closed = path_closed(loop.bench.plant)
     _judge(case, broken)
     return case

@@ -16,7 +16,7 @@ import numpy as np
 from ionward.battery.system import System
 from ionward.control import tick as stages
 from ionward.control.tick import tick
-from ionward.image.challenge import answer_to, wish_word
+from ionward.image.challenge import answer_to, request_word, wish_word
 from ionward.image.exchange import CONTROL_RECORD, DRIVEN_RECORD, FLOW_STAGES, GUARD_OK, GUARD_RECORD, GUARD_STOOD
 from ionward.image.guard_limits import guard_limits
 from ionward.image.inputs import RAW, new_raw
@@ -44,7 +44,8 @@ class Break:
 
     `fault` names the catalogue's, where it is the one that tells of this; `hidden` the fault of the battery that
     control no longer reacts to; `counts_after`: it takes its time, and counts from when it is done; `why_not` says why
-    this cannot be done to a pack, if so.
+    this cannot be done to a pack, if so; `holds_one_way`: it holds a switch that blocks one direction alone, so that
+    such a path stays closed whatever the others do.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Break:
     extra_s: float = 0.0
     counts_after: bool = False
     why_not: Callable[[System], str] = lambda _: ""
+    holds_one_way: bool = False
 
 
 class GuardedLoop:
@@ -170,7 +172,9 @@ class GuardedLoop:
         record["pyrofuse"], record["time_s"] = s["pyrofuse_fire"], self.now_s
         record["acknowledge_count"] = self.command["acknowledge_count"]
         record["challenge"] = self.guard_word["challenge"]
-        record["driver_cycle"], record["open_request"] = self.driven["cycle"], s["open_request"]
+        record["driver_cycle"] = self.driven["cycle"]
+        requests = (int(s[name]) for name in ("open_request", "charge_open_request", "discharge_open_request"))
+        record["open_request"] = request_word(*requests)
         self._answer(record, raw)
         self.spoil_control(record)
         self._control_count += 1

@@ -8,7 +8,7 @@ from typing import Any
 from ionward.image.fault_levels import resolved_levels
 from ionward.image.faults import BY_ID
 from ionward.proving.prove import quantities as q
-from ionward.proving.prove.ground import CannotStandError, Ground, Standing
+from ionward.proving.prove.ground import CannotStandError, Ground, Standing, drive_cell_voltage
 from ionward.proving.prove.points import ALL
 from ionward.proving.prove.ways import LOADED, NOISE_SIGMAS, ROOM, Injection, fitted, fitted_both_signs, plain
 from ionward.safety.rules_load import BUSBAR_BEARS
@@ -79,6 +79,29 @@ def _both_currents_lost(g: Ground, kind: str) -> Standing:
         if g.sensor(name).fitted:
             g.inject(kind, name)
     return Standing()
+
+
+def _one_way_welds(direction: float) -> Callable[[Ground, Any], Standing]:
+    """The switch that has to block a direction welds unseen, a cell forbids the direction, and the current goes on."""
+
+    def make(g: Ground, _: Any) -> Standing:
+        if not g.system.contactors.one_way:
+            raise CannotStandError("these contactors do not block one direction alone")
+        name = "main_negative" if direction > 0 else "main_positive"
+        g.inject("contactor_welded", name)
+        if g.system.sensors.contactor_feedback.fitted:
+            g.inject("feedback_stuck", name, 0.0)
+        g.ignore_limits()
+        g.ask_for(float(g.plant.state[STATE.current_a]))
+        forbids = "cell_overvoltage" if direction > 0 else "cell_undervoltage"
+        level = resolved_levels(BY_ID[forbids], g.system)[2]
+        if level is None:
+            raise CannotStandError(f"{forbids} has no level that opens")
+        away_v = 2.0 * g.sensor("cell_voltage").tolerance
+        drive_cell_voltage(g, 0, level.set + direction * away_v, direction > 0)
+        return Standing()
+
+    return make
 
 
 def _current_sensors_drift(g: Ground, sign: float) -> Standing:
@@ -185,6 +208,10 @@ CURRENT_INJECTIONS: tuple[Injection, ...] = (
               lambda _: [("reads charging", 1.0), ("reads discharging", -1.0)]),
     Injection("current_while_open", "both main contactors weld, and the load goes on after the wish to disconnect",
               _welded_and_drawing, LOADED, opens=False),
+    Injection("current_while_open", "the charge switch welds unseen, and a cell is full", _one_way_welds(1.0),
+              ("charge",), opens=False),
+    Injection("current_while_open", "the discharge switch welds unseen, and a cell is empty", _one_way_welds(-1.0),
+              ("discharge",), opens=False),
     Injection("current_lost", "no more samples of any current sensor", _both_currents_lost, ALL,
               lambda _: [("no samples", "sensor_lost"), ("no values", "sensor_nan")]),
     Injection("current_redundancy_lost", "no more samples of one current sensor", plain("sensor_lost"), ROOM,

@@ -149,6 +149,8 @@ def _tap_stands(g: Ground, name: str) -> float:
 
 def _welded_before(g: Ground, name: str) -> Standing:
     """It welded when it was closed last, and neither its feedback nor its tap shows it; then the wish comes."""
+    if g.system.contactors.one_way:
+        raise CannotStandError("a welded one-way switch raises the bus before the probe, through the other's diode")
     g.plant.contactors[KON.welded, CONTACTORS[name]] = 1.0
     if g.system.sensors.contactor_feedback.fitted:
         g.inject("feedback_stuck", name, 0.0)

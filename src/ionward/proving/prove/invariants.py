@@ -13,10 +13,11 @@ import numpy.typing as npt
 
 from ionward._compile import njit
 from ionward.image.catalogue import Signal, rows
+from ionward.image.faults import FAULTS
 from ionward.image.inputs import CHANNEL
 from ionward.image.layout import Image
 from ionward.image.signals import FAULT, LEVEL_CRITICAL, LEVEL_FAULT, LEVEL_NONE
-from ionward.proving.prove.quantities import path_closed
+from ionward.proving.prove.quantities import WAY_ANY, WAY_CHARGE, WAY_DISCHARGE, path_closed
 from ionward.twin.plant import Plant
 from ionward.twin.rows import (
     CELLS,
@@ -87,9 +88,11 @@ PAST = rows(
     (
         Signal("time_s", "s", "Time of the last check"),
         Signal("main_closed", "", "Both main contacts were closed"),
+        Signal("positive_matched_s", "s", "How long the bus fitted the positive contact when it did last"),
+        Signal("positive_left_s", "s", "For how long it has not since"),
+        Signal("negative_matched_s", "s", "… the one-way switch that blocks charge"),
+        Signal("negative_left_s", "s", "… for how long not"),
         Signal("apart_v", "V", "Bus and pack differed by this before the last step"),
-        Signal("matched_s", "s", "How long the bus matched when it matched last"),
-        Signal("left_s", "s", "For how long it has not matched since"),
         Signal("bus_v", "V", "Bus voltage before the last step"),
         Signal("current_a", "A", "Current before the last step, without its sign"),
         Signal("breaks", "", "Contacts that broke too much so far"),
@@ -98,6 +101,11 @@ PAST = rows(
         Signal("driven", "", "Some coil was wanted closed"),
         Signal("acknowledge_count", "", "Acknowledgements seen"),
         Signal("positive_welded", "", "The positive contact was welded before"),
+        Signal("negative_welded", "", "The negative contact was welded before"),
+        Signal("positive_closed", "", "The positive contact was closed"),
+        Signal("negative_closed", "", "The negative contact was closed"),
+        Signal("charge_driven", "", "The coil that lets charge through was wanted closed"),
+        Signal("discharge_driven", "", "A coil that lets discharge through was wanted closed"),
     ),
 )
 TOLERANCE_A = 1e-6
@@ -105,7 +113,7 @@ TOLERANCE_A = 1e-6
 
 class Watchdog(NamedTuple):
     """`bounds` `[BOUND]`; `found` `[FOUND, INVARIANT]`; `past` `[PAST]`; how long cells and sensors have been beyond
-    `[2 (high, low), item]`; `latched` `[fault]` as of the last tick."""
+    `[2 (high, low), item]`; `latched` `[fault]` as of the last tick; `blocks` `[2 (charge, discharge), fault]`."""
 
     bounds: Array
     found: Array
@@ -113,6 +121,7 @@ class Watchdog(NamedTuple):
     cells_s: Array
     sensors_s: Array
     latched: Array
+    blocks: Array
 
 
 def new_watchdog(bounds: Array, cells: int, sensors: int, faults: int) -> Watchdog:
@@ -121,7 +130,8 @@ def new_watchdog(bounds: Array, cells: int, sensors: int, faults: int) -> Watchd
     past = np.zeros(len(PAST))
     past[PAST.large_s] = -np.inf
     past[PAST.time_s] = np.nan
-    return Watchdog(bounds, found, past, np.zeros((2, cells)), np.zeros((2, sensors)), np.zeros(faults))
+    blocks = np.array([[f.blocks in (way, "both") for f in FAULTS] for way in ("charge", "discharge")], dtype=float)
+    return Watchdog(bounds, found, past, np.zeros((2, cells)), np.zeros((2, sensors)), np.zeros(faults), blocks)
 
 
 @njit
@@ -148,27 +158,42 @@ def is_off(plant: Plant, channel: int) -> bool:
 
 
 @njit
-def cannot_open(plant: Plant) -> bool:
-    """Welded at both poles, and no pyrofuse: nothing that the BMS could do opens this path."""
+def cannot_open(plant: Plant, way: int) -> bool:
+    """Nothing that the BMS could do opens this path: no pyrofuse, and welded at both poles, or in the one switch that
+    blocks a direction alone.
+    """
     welded = plant.contactors[KON.welded]
-    positive = welded[MAIN_POSITIVE] > 0.0 or welded[PRECHARGE] > 0.0
-    return bool(positive and welded[MAIN_NEGATIVE] > 0.0 and plant.settings[SET.has_pyrofuse] == 0.0)
+    positive, negative = welded[MAIN_POSITIVE] > 0.0 or welded[PRECHARGE] > 0.0, welded[MAIN_NEGATIVE] > 0.0
+    stays = positive and negative
+    if plant.settings[SET.one_way] > 0.0:
+        stays = (negative and way != WAY_DISCHARGE) or (positive and way != WAY_CHARGE)
+    return bool(stays and plant.settings[SET.has_pyrofuse] == 0.0)
+
+
+@njit
+def judged_ways(plant: Plant, has_contactors: bool) -> tuple[bool, bool, bool]:
+    """Whether charge, discharge, or any current can flow although the BMS could open the path."""
+    charge = path_closed(plant, WAY_CHARGE) and not cannot_open(plant, WAY_CHARGE)
+    discharge = path_closed(plant, WAY_DISCHARGE) and not cannot_open(plant, WAY_DISCHARGE)
+    either = path_closed(plant) and not cannot_open(plant, WAY_ANY)
+    return has_contactors and charge, has_contactors and discharge, has_contactors and either
 
 
 @njit
 def check_values(dog: Watchdog, plant: Plant, dt_s: float, time_s: float) -> None:
-    """Cells and temperatures beyond the level at which the contactors have to open, while they are closed.
+    """Cells and temperatures beyond the level at which the contactors have to open, while they are closed: full cells
+    while they can be charged, empty ones while they can be discharged.
 
     Excused: a value whose only sensor is falsified at this moment (a second, independent fault that hides the first),
     a path that cannot be opened, and temperatures where no sensor sits.
     """
     b = dog.bounds
-    judged = path_closed(plant) and not cannot_open(plant) and b[BOUND.has_contactors] > 0.0
+    charged, discharged, judged = judged_ways(plant, b[BOUND.has_contactors] > 0.0)
     voltage, sensors = plant.cells[CELLS.voltage_v], plant.cell_sensors
     for k in range(voltage.shape[0]):
-        seen = judged and not falsified(sensors, k)
-        high = seen and voltage[k] > b[BOUND.cell_high_v]
-        low = seen and voltage[k] < b[BOUND.cell_low_v]
+        seen = not falsified(sensors, k)
+        high = charged and seen and voltage[k] > b[BOUND.cell_high_v]
+        low = discharged and seen and voltage[k] < b[BOUND.cell_low_v]
         dog.cells_s[0, k] = dog.cells_s[0, k] + dt_s if high else 0.0
         dog.cells_s[1, k] = dog.cells_s[1, k] + dt_s if low else 0.0
         if dog.cells_s[0, k] > b[BOUND.cell_high_s]:
@@ -189,8 +214,26 @@ def check_values(dog: Watchdog, plant: Plant, dt_s: float, time_s: float) -> Non
 
 
 @njit
+def follow_bus(past: Array, matched: int, left: int, fits: bool, dt_s: float) -> None:
+    """How long the bus has fitted a contact, and for how long it has not since."""
+    if not fits:
+        past[left] += dt_s
+    else:
+        past[matched] = dt_s + (past[matched] if past[left] == 0.0 else 0.0)
+        past[left] = 0.0
+
+
+@njit
+def is_apart(left_s: float, matched_s: float, unseen_s: float) -> bool:
+    """The bus does not fit, and not only since its last sample."""
+    return bool(left_s > 0.0 and not left_s <= unseen_s <= matched_s)
+
+
+@njit
 def check_switching(dog: Watchdog, plant: Plant, dt_s: float, time_s: float) -> None:
     """Closing onto a bus that does not match, and opening above what a contact can break in this direction.
+
+    A one-way switch may close onto a bus to which nothing can flow: discharge onto one above, charge onto one below.
 
     Excused: a positive contact that was welded before, on which the negative one has to be closed to find it out; a
     contact that chatters, which falls off and closes by itself; a path in which a fuse is open, so that nothing is
@@ -203,20 +246,32 @@ def check_switching(dog: Watchdog, plant: Plant, dt_s: float, time_s: float) -> 
     main = closed[MAIN_POSITIVE] > 0.0 and closed[MAIN_NEGATIVE] > 0.0
     by_itself = chatters[MAIN_POSITIVE] > 0.0 or chatters[MAIN_NEGATIVE] > 0.0
     fuse_open = state[STATE.fuse_blown] > 0.0 or state[STATE.pyrofuse_fired] > 0.0
-    if main and past[PAST.main_closed] == 0.0 and b[BOUND.has_contactors] > 0.0:
-        matches = past[PAST.apart_v] <= b[BOUND.match_v] or abs(past[PAST.bus_v]) < b[BOUND.dead_v]
-        off = is_off(plant, CHANNEL.bus_voltage_v)
-        left = past[PAST.left_s] <= b[BOUND.unseen_s] <= past[PAST.matched_s]
-        if not (matches or by_itself or fuse_open or off or left) and past[PAST.positive_welded] == 0.0:
+    off = is_off(plant, CHANNEL.bus_voltage_v)
+    one_way = plant.settings[SET.one_way] > 0.0
+    positive, negative = closed[MAIN_POSITIVE] > 0.0, closed[MAIN_NEGATIVE] > 0.0
+    if not (by_itself or fuse_open or off) and b[BOUND.has_contactors] > 0.0:
+        newly = positive and past[PAST.positive_closed] == 0.0 if one_way else main and past[PAST.main_closed] == 0.0
+        dead = abs(past[PAST.bus_v]) < b[BOUND.dead_v]
+        apart = is_apart(past[PAST.positive_left_s], past[PAST.positive_matched_s], b[BOUND.unseen_s])
+        if newly and apart and not dead and past[PAST.positive_welded] == 0.0:
             note(dog, INVARIANT.mismatched_closing, time_s, MAIN_POSITIVE, past[PAST.apart_v])
+        newly = one_way and negative and past[PAST.negative_closed] == 0.0
+        apart = is_apart(past[PAST.negative_left_s], past[PAST.negative_matched_s], b[BOUND.unseen_s])
+        if newly and apart and past[PAST.negative_welded] == 0.0:
+            note(dog, INVARIANT.mismatched_closing, time_s, MAIN_NEGATIVE, past[PAST.apart_v])
     past[PAST.main_closed] = 1.0 if main else 0.0
+    past[PAST.positive_closed], past[PAST.negative_closed] = 1.0 if positive else 0.0, 1.0 if negative else 0.0
     past[PAST.positive_welded] = plant.contactors[KON.welded, MAIN_POSITIVE]
-    past[PAST.apart_v] = abs(state[STATE.bus_voltage_v] - state[STATE.emf_v])
-    if past[PAST.apart_v] > b[BOUND.match_v]:
-        past[PAST.left_s] += dt_s
+    past[PAST.negative_welded] = plant.contactors[KON.welded, MAIN_NEGATIVE]
+    above_v = state[STATE.bus_voltage_v] - state[STATE.emf_v]
+    past[PAST.apart_v] = abs(above_v)
+    if one_way:
+        most_v = b[BOUND.match_v] + plant.settings[SET.diode_v]
+        follow_bus(past, PAST.positive_matched_s, PAST.positive_left_s, above_v >= -most_v, dt_s)
+        follow_bus(past, PAST.negative_matched_s, PAST.negative_left_s, above_v <= most_v, dt_s)
     else:
-        past[PAST.matched_s] = dt_s + (past[PAST.matched_s] if past[PAST.left_s] == 0.0 else 0.0)
-        past[PAST.left_s] = 0.0
+        fits = abs(above_v) <= b[BOUND.match_v]
+        follow_bus(past, PAST.positive_matched_s, PAST.positive_left_s, fits, dt_s)
     past[PAST.bus_v] = state[STATE.bus_voltage_v]
     breaks = 0.0
     worst = -1
@@ -272,8 +327,10 @@ def check_limits(dog: Watchdog, image: Image, time_s: float) -> None:
 
 
 @njit
-def check_latches(dog: Watchdog, image: Image, command: Any, time_s: float) -> None:
-    """Latched faults stay until somebody acknowledges, and nothing is newly closed while one stands or is latched."""
+def check_latches(dog: Watchdog, image: Image, command: Any, one_way: bool, time_s: float) -> None:
+    """Latched faults stay until somebody acknowledges, and nothing that one forbids is newly closed while it stands or
+    is latched.
+    """
     past, s = dog.past, image.scalars[0]
     acknowledged = command[0]["acknowledge_count"] != past[PAST.acknowledge_count]
     past[PAST.acknowledge_count] = command[0]["acknowledge_count"]
@@ -282,10 +339,36 @@ def check_latches(dog: Watchdog, image: Image, command: Any, time_s: float) -> N
         if latched < dog.latched[f] and (not acknowledged or latched > LEVEL_NONE):
             note(dog, INVARIANT.latch_lost, time_s, f, latched)
         dog.latched[f] = latched
-    driven = s["main_positive_close"] > 0 or s["main_negative_close"] > 0 or s["precharge_close"] > 0
-    if driven and past[PAST.driven] == 0.0 and (s["fault_level"] >= LEVEL_FAULT or s["latched_faults"] > 0):
+    charge = s["main_negative_close"] > 0
+    discharge = s["main_positive_close"] > 0 or s["precharge_close"] > 0
+    if one_way:
+        no_charge, no_discharge = forbidden_ways(dog, image)
+        newly = (charge and past[PAST.charge_driven] == 0.0 and no_charge) or (
+            discharge and past[PAST.discharge_driven] == 0.0 and no_discharge
+        )
+    else:
+        forbidden = s["fault_level"] >= LEVEL_FAULT or s["latched_faults"] > 0
+        newly = (charge or discharge) and past[PAST.driven] == 0.0 and forbidden
+    if newly:
         note(dog, INVARIANT.closed_in_spite_of_fault, time_s, s["open_fault"], s["fault_level"])
-    past[PAST.driven] = 1.0 if driven else 0.0
+    past[PAST.driven] = 1.0 if charge or discharge else 0.0
+    past[PAST.charge_driven], past[PAST.discharge_driven] = 1.0 if charge else 0.0, 1.0 if discharge else 0.0
+
+
+@njit
+def forbidden_ways(dog: Watchdog, image: Image) -> tuple[bool, bool]:
+    """Whether the faults that stand or are latched forbid charging, discharging, where switches block one alone.
+
+    Worked out here from the fault table: the direction of the fault at the level fault, else both.
+    """
+    no_charge = no_discharge = False
+    for f in range(image.faults.shape[1]):
+        level = max(image.faults[FAULT.level, f], image.faults[FAULT.latched_level, f])
+        if level >= LEVEL_FAULT:
+            everything = level > LEVEL_FAULT
+            no_charge = no_charge or everything or dog.blocks[0, f] > 0.0
+            no_discharge = no_discharge or everything or dog.blocks[1, f] > 0.0
+    return no_charge, no_discharge
 
 
 @njit
@@ -299,4 +382,4 @@ def check(dog: Watchdog, plant: Plant, image: Image, command: Any) -> None:
     check_switching(dog, plant, dt_s, time_s)
     check_pyrofuse(dog, plant, image, time_s)
     check_limits(dog, image, time_s)
-    check_latches(dog, image, command, time_s)
+    check_latches(dog, image, command, plant.settings[SET.one_way] > 0.0, time_s)

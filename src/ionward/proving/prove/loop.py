@@ -21,9 +21,9 @@ from ionward.image.parameters import Parameters
 from ionward.image.signals import FAULT, LEVEL_FAULT, OPEN_NONE
 from ionward.proving.closed_loop import act
 from ionward.proving.prove.invariants import Watchdog, check
-from ionward.proving.prove.quantities import NOW, path_closed, quantity
+from ionward.proving.prove.quantities import NOW, WAY_CHARGE, WAY_DISCHARGE, path_closed, quantity
 from ionward.twin.plant import Plant, advance, measure
-from ionward.twin.rows import STATE
+from ionward.twin.rows import SET, STATE
 
 Array = npt.NDArray[np.float64]
 
@@ -36,6 +36,7 @@ OBSERVED_SIGNALS = (
     Signal("sign", "", "1: stands above the threshold, -1: below"),
     Signal("threshold", "", "Beyond this the fault stands"),
     Signal("opens", "", "1: the path has to be opened"),
+    Signal("way", "", "… to charge (1), to discharge (-1), or as a whole (0)"),
     Signal("settle_s", "s", "Go on for so long after everything has come"),
     # found; NaN: never
     Signal("stands_s", "s", "From when on the fault stood in the battery"),
@@ -82,10 +83,15 @@ def new_observation() -> Array:
 
 
 @njit
-def commanded_closed(s: Any) -> bool:
-    """Control wants the path closed, and does not fire the pyrofuse."""
+def commanded_closed(s: Any, one_way: bool, way: int) -> bool:
+    """Control wants the path closed (in one direction), and does not fire the pyrofuse."""
     positive = s["main_positive_close"] > 0 or s["precharge_close"] > 0
-    return bool(s["main_negative_close"] > 0 and positive and s["pyrofuse_fire"] == 0)
+    negative = s["main_negative_close"] > 0
+    closed = positive and negative
+    if one_way:
+        charge, discharge = negative and way != WAY_DISCHARGE, positive and way != WAY_CHARGE
+        closed = charge or discharge
+    return bool(closed and s["pyrofuse_fire"] == 0)
 
 
 @njit
@@ -109,17 +115,22 @@ def stand_truth(obs: Array, plant: Plant, parameters: Parameters, scalars: Any) 
 @njit
 def note_path(obs: Array, plant: Plant, time_s: float) -> None:
     """Note since when the path has been open; not at all while it is closed."""
-    obs[OBS.opened_s] = np.nan if path_closed(plant) else first(obs[OBS.opened_s], True, time_s)
+    closed = path_closed(plant, int(obs[OBS.way]))
+    obs[OBS.opened_s] = np.nan if closed else first(obs[OBS.opened_s], True, time_s)
 
 
 @njit
-def observe(obs: Array, image: Image, time_s: float) -> None:
+def observe(obs: Array, image: Image, one_way: bool, time_s: float) -> None:
     """Note what the BMS made of it in this tick."""
     s, level = image.scalars[0], image.faults[FAULT.level]
     f = int(obs[OBS.fault])
     obs[OBS.highest] = max(obs[OBS.highest], level[f])
     obs[OBS.detected_s] = first(obs[OBS.detected_s], level[f] >= obs[OBS.level], time_s)
-    reacted = s["open_request"] != OPEN_NONE and not commanded_closed(s)
+    way = int(obs[OBS.way])
+    asked = s["open_request"] != OPEN_NONE
+    asked = asked or (way == WAY_CHARGE and s["charge_open_request"] > 0)
+    asked = asked or (way == WAY_DISCHARGE and s["discharge_open_request"] > 0)
+    reacted = asked and not commanded_closed(s, one_way, way)
     obs[OBS.reacted_s] = first(obs[OBS.reacted_s], reacted, time_s)
     if obs[OBS.other] < 0.0:
         for k in range(level.shape[0]):
@@ -137,6 +148,7 @@ def run_case(address: int, stand: Stand, obs: Array, trace: Array, ticks: int) -
     plant, image = stand.plant, stand.image
     s = image.scalars[0]
     left = -1.0
+    one_way, way = plant.settings[SET.one_way] > 0.0, int(obs[OBS.way])
     for k in range(ticks):
         measure(plant, stand.raw)
         time_s = plant.state[STATE.time_s]
@@ -144,17 +156,17 @@ def run_case(address: int, stand: Stand, obs: Array, trace: Array, ticks: int) -
         note_path(obs, plant, time_s)
         call_tick(address, stand.raw, stand.command, stand.parameters, image, stand.memory)
         act(image, plant)
-        observe(obs, image, time_s)
+        observe(obs, image, one_way, time_s)
         if k < trace.shape[0]:
             f = int(obs[OBS.fault])
             trace[k, TRACE.time_s], trace[k, TRACE.true] = time_s, value
             trace[k, TRACE.judged], trace[k, TRACE.level] = image.faults[FAULT.value, f], image.faults[FAULT.level, f]
             trace[k, TRACE.current_a] = plant.state[STATE.current_a]
-            trace[k, TRACE.commanded] = 1.0 if commanded_closed(s) else 0.0
-            trace[k, TRACE.closed] = 1.0 if path_closed(plant) else 0.0
+            trace[k, TRACE.commanded] = 1.0 if commanded_closed(s, one_way, way) else 0.0
+            trace[k, TRACE.closed] = 1.0 if path_closed(plant, way) else 0.0
         advance(plant)
         came = obs[OBS.stands_s] == obs[OBS.stands_s] and obs[OBS.detected_s] == obs[OBS.detected_s]
-        opened = obs[OBS.opens] == 0.0 or not path_closed(plant)
+        opened = obs[OBS.opens] == 0.0 or not path_closed(plant, way)
         if came and opened:
             left = obs[OBS.settle_s] if left < 0.0 else left - s["dt_s"]
             if left <= 0.0:

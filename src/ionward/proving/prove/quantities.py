@@ -10,8 +10,9 @@ import numpy.typing as npt
 from ionward._compile import njit
 from ionward.image.inputs import CHANNEL
 from ionward.image.parameters import SENSORP, Parameters
+from ionward.twin.path import can_flow
 from ionward.twin.plant import Plant
-from ionward.twin.rows import CELLS, KON, MAIN_NEGATIVE, MAIN_POSITIVE, OUT, PRECHARGE, STATE
+from ionward.twin.rows import CELLS, KON, OUT, STATE
 
 Array = npt.NDArray[np.float64]
 
@@ -42,13 +43,18 @@ QUANTITIES = (
  DISCHARGE_EXCESS, FUSE_FALLEN, TAP_APART, TIME_S) = range(len(QUANTITIES))  # fmt: skip
 
 
+# Direction in which a path is judged: any, or the one that a fault forbids where switches block one direction each.
+WAY_ANY, WAY_CHARGE, WAY_DISCHARGE = 0, 1, -1
+
+
 @njit
-def path_closed(plant: Plant) -> bool:
-    """Current can flow: contacts closed at both poles, fuse and pyrofuse whole."""
-    closed, state = plant.contactors[KON.closed], plant.state
-    whole = state[STATE.fuse_blown] == 0.0 and state[STATE.pyrofuse_fired] == 0.0
-    positive = closed[MAIN_POSITIVE] > 0.0 or closed[PRECHARGE] > 0.0
-    return bool(whole and closed[MAIN_NEGATIVE] > 0.0 and positive)
+def path_closed(plant: Plant, way: int = WAY_ANY) -> bool:
+    """Current can flow (in one direction): contacts closed, or diodes across them; fuse and pyrofuse whole."""
+    charge = can_flow(plant.contactors, plant.settings, plant.state, True)
+    discharge = can_flow(plant.contactors, plant.settings, plant.state, False)
+    if way == WAY_ANY:
+        return charge or discharge
+    return charge if way == WAY_CHARGE else discharge
 
 
 @njit

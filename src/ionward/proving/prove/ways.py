@@ -23,6 +23,8 @@ OF_FLOWING_CURRENT = frozenset({
     "short_circuit", "bus_apart_while_closed", "contactor_open_by_voltage", "charge_limit_ignored",
     "discharge_limit_ignored", "fuse_busbar_i2t", "contactor_chattering",
 })  # fmt: skip
+# A contact that cannot open any more: where it blocks one direction alone, that direction stays closed.
+OF_WELDED_CONTACT = frozenset({"contactor_welded"})
 # Beyond a threshold in every sample, noise and all.
 NOISE_SIGMAS = 3.5
 
