@@ -32,7 +32,7 @@ _FIELDS = (
     ("echo_unit", "b", "", "A message that it heard, for the others' clocks: of whom; -1 none"),
     ("echo_counter", "I", "", "… its counter"),
     ("echo_held_us", "I", "µs", "… and how long ago"),
-    ("view", "Q", "", "Units that it hears, a bit each"),
+    ("view", "q", "", "Units that it hears, a bit each"),
     ("speak_term", "I", "", "Speaking: the term it stands with, or the highest that it knows"),
     ("speak_vote", "b", "", "… for whom it votes; -1 nobody"),
     ("speak_vote_term", "I", "", "… with which term"),
