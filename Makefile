@@ -9,7 +9,7 @@ ARGS ?=
 export UV_PYTHON_DOWNLOADS := never
 UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 
-.PHONY: help run demo browser test env bench docs lock cells lint unit mutate clean
+.PHONY: help run demo browser test env bench docs lock cells lint unit mutate explore clean
 
 help:
 	@echo "make run      the BMS in real time on a simulated EV battery, with the dashboard (SYSTEM=, ARGS=)"
@@ -18,6 +18,7 @@ help:
 	@echo "make env      set up .venv and compile the control core beforehand"
 	@echo "make bench    performance figures beside their references"
 	@echo "make mutate   how well protection kernel and guard are tested (SAMPLE=, SEED=, WORKERS=; hours without SAMPLE)"
+	@echo "make explore  every course of small sites of peers, all of them checked (ARGS=; half an hour)"
 	@echo "make docs     the documents, built into site/"
 	@echo "make cells    identify the cell library again from the measured data"
 	@echo "make lock     renew the locked requirements"
@@ -73,6 +74,9 @@ docs: $(VENV)/.test-ready
 
 bench: $(VENV)/.bench-ready
 	$(BIN)/ionward bench
+
+explore: $(VENV)/.run-ready
+	$(BIN)/python scripts/explore_peers.py $(ARGS)
 
 SAMPLE ?= 0
 SEED ?= 1

@@ -1,0 +1,1 @@
+"""Proving that peers agree: exploration of every course of a small site."""
