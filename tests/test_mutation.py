@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ionward.safety import guard_control, guard_words
+from ionward.safety import guard_closing, guard_control, guard_words
 from mutation.campaign import KILLED, SURVIVED, Outcome, Seen, put_in, users_of
 from mutation.journal import Journal
 from mutation.mutants import Mutant, mutants_of, mutated
@@ -103,12 +103,12 @@ def test_a_fault_is_put_where_everybody_calls_it() -> None:
 
 
 def test_a_changed_constant_is_seen_by_its_users() -> None:
-    assert "guard_control.py:Wishes.wrong_bus" in set(users_of("guard_control.py", "APART_SAMPLES"))
+    assert "guard_closing.py:BusWatch.difference_v" in set(users_of("guard_closing.py", "DECIDING_SAMPLES"))
     try:
-        put_in(*mutant_of("guard_control.py", "APART_SAMPLES", "2 -> 3"))
-        assert guard_control.APART_SAMPLES == 3
+        put_in(*mutant_of("guard_closing.py", "DECIDING_SAMPLES", "2 -> 3"))
+        assert guard_closing.DECIDING_SAMPLES == 3
     finally:
-        guard_control.APART_SAMPLES = 2
+        guard_closing.DECIDING_SAMPLES = 2
 
 
 @pytest.fixture

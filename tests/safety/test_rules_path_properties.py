@@ -260,7 +260,7 @@ def test_a_precharge_is_too_fast_by_the_time_of_its_rise_or_by_what_flows_past_i
         k.s["dt_s"], k.s["current_a"] = dt_s, current_a
         state = k.protect_memory.state
         # Given up: not open for certain before the time to open is over, 1/8 s.
-        state["open_s"] = {"given up": 1 / 8, "open": math.nextafter(1 / 8, 1.0)}.get(path, -1.0)
+        state["discharge_open_s"] = {"given up": 1 / 8, "open": math.nextafter(1 / 8, 1.0)}.get(path, -1.0)
         state["current_is_new"] = new_a
         measure(k, "bus_voltage_v", bus_v, new_bus)
         judge_path(k)

@@ -184,7 +184,8 @@ def _temperatures(s: Snapshot) -> dict[str, Any]:
 def _auxiliaries(s: Snapshot) -> dict[str, Any]:
     scalars = s.image.scalars[0]
     boards = s.image.modules[MODULE.balancing_board_c]
-    hottest = float(np.nanmax(boards)) if np.isfinite(boards).any() else math.nan
+    known = boards[np.isfinite(boards)]
+    hottest = float(known.max()) if known.size else math.nan
     return {
         "balancing_cells": int(scalars["balancing_cells"]),
         "balancing_heat_w": number(scalars["balancing_heat_w"], 2),

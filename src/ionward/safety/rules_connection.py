@@ -147,9 +147,9 @@ def bus_rules(parameters: Parameters, image: Image, verdicts: Array, state: Any)
     give(verdicts, FAULT_ID.bus_apart_while_closed, apart, apart if new_bus else np.nan, CHANNEL.bus_voltage_v,
          fitted, True, True)  # fmt: skip
 
-    value, newest = blocked_current(s["current_a"], state, p["contactor_open_s"]), np.nan
-    if state["current_is_new"] == 1:
-        newest = value
+    value, blocked = blocked_current(s["current_a"], state, p["contactor_open_s"])
+    # While its direction is closed, every tick says that nothing is wrong.
+    newest = value if state["current_is_new"] == 1 or not blocked else np.nan
     place = int(verdicts[VERDICT.place, FAULT_ID.short_circuit])  # the sensor that reads more
     give(verdicts, FAULT_ID.current_while_open, value, newest, place, fitted, True, True)
 
@@ -171,15 +171,15 @@ def follow_path(p: Any, s: Any, state: Any) -> None:
 
 
 @njit
-def blocked_current(current_a: float, state: Any, open_s: float) -> float:
-    """Size of a current that flows although its direction has been commanded open for long enough, else 0.
+def blocked_current(current_a: float, state: Any, open_s: float) -> tuple[float, bool]:
+    """Size of a current that flows although its direction has been commanded open for long enough, else 0; and whether
+    its direction has been. One that is not known stays unknown.
 
     Meets SR-026, SR-133.
     """
-    if current_a != current_a:
-        return float(current_a)
     since_s = state["charge_open_s"] if current_a > 0.0 else state["discharge_open_s"]
-    return abs(current_a) if since_s > open_s else 0.0
+    blocked = since_s > open_s
+    return (abs(current_a) if blocked or current_a != current_a else 0.0), blocked
 
 
 @njit
