@@ -16,6 +16,7 @@ from ionward.image.inputs import CHANNEL
 from ionward.image.signals import (
     LEVEL_CRITICAL,
     LEVEL_FAULT,
+    MEASURED,
     OPEN_IN_ORDER,
     OPEN_NONE,
     OPEN_NOW,
@@ -236,6 +237,31 @@ def test_a_charge_switch_is_not_closed_onto_a_bus_above_the_cells_whatever_the_p
 
 
 @pytest.mark.verifies("SR-135")
+def test_a_bus_that_fitted_discharging_alone_is_looked_at_anew_when_charging_is_no_longer_forbidden() -> None:
+    """Both are asked for between two samples of the bus: a charger holds it above the pack."""
+    bus = one_way()
+    bus.source_v = bus.bus_v = bus.pack_v + 4.0
+    forbid(bus, charge=True)
+    bus.step(10)
+    measure = bus._measure
+
+    def measure_and_hear_nothing_of_the_bus() -> None:
+        measure()
+        bus.image.channels[MEASURED.new, CHANNEL.bus_voltage_v] = 0
+
+    bus._measure = measure_and_hear_nothing_of_the_bus  # type: ignore[method-assign]
+    forbid(bus)
+    bus.command["connect"] = 1
+    for _ in range(3):
+        bus.step()
+        assert not any(bus.driven.values())
+    bus._measure = measure  # type: ignore[method-assign]
+    for _ in range(300):
+        bus.step()
+        assert not any(bus.driven.values())
+    assert bus.reason == "the bus is live and does not match the pack"
+
+
 def test_a_full_pack_is_connected_for_discharging_over_the_resistor() -> None:
     bus = one_way()
     bus.step(2)

@@ -149,6 +149,8 @@ def sense(parameters: Parameters, image: Image, m: Array) -> None:
         m[SEQ.bus_still] = m[SEQ.bus_still] + 1.0 if m[SEQ.bus_v] == m[SEQ.bus_read_v] else 0.0
         m[SEQ.bus_read_v] = m[SEQ.bus_v]
         _follow_bus(parameters.scalars[0], s, m)
+    elif next_ways(parameters.scalars[0], s) != m[SEQ.bus_ways]:
+        m[SEQ.bus_agrees] = 0.0  # what fitted the ways of before need not fit these
     fitted = parameters.channel_limits[MEASURE.fitted, CHANNEL.current_a]
     if parameters.channel_limits[MEASURE.fitted, CHANNEL.current_redundant_a] > fitted:
         fitted = 1.0
