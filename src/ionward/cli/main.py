@@ -89,6 +89,10 @@ class LazyGroup(TyperGroup):
         except KeyboardInterrupt:
             print("stopped", file=sys.stderr)
             raise typer.Exit(130) from None
+        except BrokenPipeError:
+            # The reader of our output has gone (`ionward … | head`): not an error of ours.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
 
 
 app = typer.Typer(
@@ -113,21 +117,35 @@ def main(
     """Options of all commands."""
 
 
+# Typer brings a Click of its own; what it raises for a mistake on the command line is public by this name only.
+UsageError: Any = typer.BadParameter.__base__
+
+
+def usage_line(error: Any) -> str:
+    """A mistake on the command line, in one line, with where to read on."""
+    message = " ".join(error.format_message().split()).rstrip(".")
+    asked = error.ctx.command_path if error.ctx is not None else "ionward"
+    return f"{message[0].lower()}{message[1:]}; `{asked} --help` lists what there is"
+
+
 def run(arguments: list[str] | None = None) -> None:
     """Entry point: a person's mistakes become one line each, without a traceback, and exit code 2."""
     try:
-        app(arguments, prog_name="ionward")
+        code = app(arguments, prog_name="ionward", standalone_mode=False)
     except UserError as error:
         for problem in error.problems:
             print(f"error: {problem}", file=sys.stderr)
         sys.exit(2)
+    except UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # nothing was asked for: the help page says what can be
+            error.show()
+        else:
+            print(f"error: {usage_line(error)}", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         sys.exit(130)
-    except BrokenPipeError:
-        # The reader of our output has gone (`ionward … | head`): not an error of ours.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 if __name__ == "__main__":
