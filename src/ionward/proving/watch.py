@@ -149,11 +149,17 @@ def look(watches: Array, time_s: float, image: Image, numbers: Array, counts: An
             value = image.faults[FAULT.level, index]
         else:
             value = image.channels[MEASURED.value, index]
-        watches[WATCH.samples, k] += 1.0
-        watches[WATCH.last, k] = value
-        if watches[WATCH.low, k] <= value <= watches[WATCH.high, k]:
-            if math.isnan(watches[WATCH.inside_s, k]):
-                watches[WATCH.inside_s, k] = time_s
-        elif math.isnan(watches[WATCH.outside_s, k]):
-            watches[WATCH.outside_s, k] = time_s
-            watches[WATCH.outside, k] = value
+        see(watches, k, time_s, value)
+
+
+@njit
+def see(watches: Array, k: int, time_s: float, value: float) -> None:
+    """One watch sees one value."""
+    watches[WATCH.samples, k] += 1.0
+    watches[WATCH.last, k] = value
+    if watches[WATCH.low, k] <= value <= watches[WATCH.high, k]:
+        if math.isnan(watches[WATCH.inside_s, k]):
+            watches[WATCH.inside_s, k] = time_s
+    elif math.isnan(watches[WATCH.outside_s, k]):
+        watches[WATCH.outside_s, k] = time_s
+        watches[WATCH.outside, k] = value
