@@ -15,7 +15,7 @@ import numpy.typing as npt
 from ionward._compile import njit
 from ionward.image.catalogue import Signal, rows
 from ionward.image.layout import Image
-from ionward.image.signals import FAULT, IMAGE_RECORD, IMAGE_SIGNALS, MEASURED
+from ionward.image.signals import FAULT, IMAGE_RECORD, MEASURED
 from ionward.twin.path import can_flow
 from ionward.twin.plant import Plant
 from ionward.twin.rows import CELLS, KON, MAIN_NEGATIVE, MAIN_POSITIVE, PRECHARGE, STATE
@@ -73,11 +73,6 @@ def image_index(name: str) -> tuple[int, int]:
     kind, offset = IMAGE_RECORD.fields[name][:2] if IMAGE_RECORD.fields else (None, 0)
     assert kind is not None
     return SOURCE_NUMBER if kind == np.float64 else SOURCE_COUNT, offset // 8
-
-
-def image_names() -> list[str]:
-    """Scalars of the image that can be watched."""
-    return [s.name for s in IMAGE_SIGNALS]
 
 
 def new_watches(count: int) -> Array:

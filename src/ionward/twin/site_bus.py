@@ -74,7 +74,8 @@ def build_site_bus(
     own = np.array([plant.settings for plant in plants])
     settings[SET.dt_s], settings[SET.steps_per_tick] = own[0, SET.dt_s], own[0, SET.steps_per_tick]
     settings[SET.capacitance_f] = own[:, SET.capacitance_f].sum() if capacitance_f is None else capacitance_f
-    settings[SET.bleed_down_ohm] = 1.0 / (1.0 / own[:, SET.bleed_down_ohm]).sum()
+    # Each pack's description tells of the one bus behind its contactors: what drains it is there once.
+    settings[SET.bleed_down_ohm] = own[:, SET.bleed_down_ohm].min()
     # What suits the most careful of the packs; a site's load and charger are as quick as their packs together.
     settings[SET.charge_voltage_v] = own[:, SET.charge_voltage_v].min()
     settings[SET.load_min_v] = own[:, SET.load_min_v].min()
