@@ -57,7 +57,7 @@ _FIELDS = (
     ("charge_limit_a", "f", "A", "What it may be charged with"),
     ("discharge_limit_a", "f", "A", "What it may be discharged with"),
 )
-FLAG_CONNECTED, FLAG_READY, FLAG_LEAVING, FLAG_SPEAK_STANDS, FLAG_CLOSE_STANDS = 1, 2, 4, 8, 16
+FLAG_CONNECTED, FLAG_READY, FLAG_LEAVING, FLAG_SPEAK_STANDS, FLAG_CLOSE_STANDS, FLAG_APART = 1, 2, 4, 8, 16, 32
 
 _WIRE = struct.Struct("<" + "".join(kind for _, kind, _, _ in _FIELDS))
 _CRC = struct.Struct("<I")

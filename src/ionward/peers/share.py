@@ -31,6 +31,7 @@ FACT = rows(
         Signal("connected", "", "Its contactors are closed"),
         Signal("ready", "", "It is well, and would connect"),
         Signal("leaving", "", "It will open soon: the others carry on without it"),
+        Signal("apart", "", "By its own measurements it could not close onto the bus now"),
     ),
 )
 
