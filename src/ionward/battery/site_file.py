@@ -44,7 +44,7 @@ class PeerSettings(SystemPart):
         Field(le=1.0, description="A pack's share of the current may be larger by this part than its resistance says"),
     ] = 0.1
     join_share: Annotated[
-        Fraction, Field(gt=0, description="A pack that joins carries at most this part of its limits")
+        Positive, Field(le=1.0, description="A pack that joins carries at most this part of its limits")
     ] = 0.5
     fallback_share: Annotated[
         Fraction, Field(description="Part of its own limits that a unit keeps to without a majority; 0: no current")
