@@ -35,7 +35,7 @@ class Known(NamedTuple):
 
     signal: Signal
     source: int
-    index: int
+    word: int
 
 
 # Of one pack.
