@@ -81,7 +81,10 @@ BUS_BELOW_WAIT_S = 5.0
 
 @njit
 def standby(p: Any, s: Any, m: Array, command: Any) -> None:
-    """Hold back with a reason, or begin to connect, for what protection leaves possible. Meets SR-135, SR-144."""
+    """Hold back with a reason, or begin to connect, for what protection leaves possible.
+
+    Meets SR-135, SR-144, SR-240.
+    """
     by_feedback = m[SEQ.positive] == CLOSED or m[SEQ.negative] == CLOSED or m[SEQ.precharge] == CLOSED
     if by_feedback or m[SEQ.positive_tap] == CLOSED or m[SEQ.negative_tap] == CLOSED:
         # Nothing is driven closed. Protection judges how long this may last, so that the fault comes with its event.

@@ -32,6 +32,7 @@ from ionward.image.signals import (
     STATE_OPENING,
     STATE_PRECHARGE,
     STATE_STANDBY,
+    WAIT_APART,
     WAIT_BUS_DEAD,
     WAIT_INTO,
     WAIT_MAJORITY,
@@ -250,6 +251,7 @@ def why_it_waits(state: PeerState, asked_out: bool, resting: bool, refusal: int)
         return WAIT_REST
     if refusal != WAIT_NONE:
         return refusal
-    if planned != WAIT_NONE and planned != WAIT_READY:  # what it is not ready for, its own sequence says
+    by_itself = planned == WAIT_READY or planned == WAIT_APART  # what is in its own way, its sequence says
+    if planned != WAIT_NONE and not by_itself:
         return int(planned)
     return WAIT_ROLE

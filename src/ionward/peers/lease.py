@@ -187,7 +187,7 @@ def keep_promise(ballot: Any, votes: Integers, peers: Integers, unit: Any, now_u
 
 @njit
 def promise(ballot: Any, votes: Integers, peers: Integers, unit: Any, u: int) -> None:
-    """Vote for a unit that stands, for a lease and more from when its message came in."""
+    """Vote for a unit that stands, for a lease and more from when its message came in. Meets SR-242."""
     ballot["vote_for"], ballot["vote_term"] = u, votes[VOTE.term, u]
     ballot["vote_boot"], ballot["vote_heard"] = peers[PEER.boot, u], peers[PEER.counter, u]
     ballot["vote_until_us"] = peers[PEER.heard_us, u] + unit["lease_us"] + unit["margin_us"] + ballot["keep_us"]

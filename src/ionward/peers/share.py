@@ -80,7 +80,7 @@ def site_limits(facts: Floats, alive: Any, margin: float) -> tuple[float, float]
         margin: a pack's share may be larger by this part than its resistance says (0.1: a tenth).
 
     A pack that will leave counts neither way: limits hold with and without it. One that is on the bus and not known
-    well enough to calculate with allows nothing.
+    well enough to calculate with allows nothing. Meets SR-244.
     """
     for k in range(facts.shape[1]):
         if alive[k] == 1 and facts[FACT.connected, k] > 0.0 and not known(facts, k):

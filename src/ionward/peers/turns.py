@@ -65,6 +65,8 @@ def follow_try(turn: Any, connected: int, closing: int, apart_v: float, flow_a: 
         apart_v: pack less bus, by its own sensors.
         flow_a: the current that this would drive into the pack, by its own resistance.
         now_us: the unit's clock.
+
+    Meets SR-243.
     """
     if connected == 1:
         turn["failures"], turn["closing"], turn["held_since_us"] = 0, 0, NEVER_US
@@ -93,7 +95,7 @@ def rests(turn: Any, now_us: int) -> bool:
 
 @njit
 def follow_wait(turn: Any, wants: bool, connected: int, timeout_us: int, now_us: int) -> None:
-    """How long it has waited, whatever the reason."""
+    """How long it has waited, whatever the reason. Meets SR-243."""
     if not wants or connected == 1:
         turn["waits_since_us"], turn["overdue"] = NEVER_US, 0
     elif turn["waits_since_us"] == NEVER_US:
@@ -107,7 +109,7 @@ def leaves(turn: Any, facts: Floats, peers: Integers, me: int, asked: bool, now_
     """It is leaving now: it was asked to, and is the only one. Of two that begin at once the first of the list goes on.
 
     One at a time, so that an order to take out several packs takes them out one after the other, each with limits that
-    hold without it.
+    hold without it. Meets SR-244.
     """
     if not asked:
         turn["leaves_since_us"] = NEVER_US

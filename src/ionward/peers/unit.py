@@ -388,7 +388,7 @@ def may_speak(state: PeerState, now_us: int) -> bool:
 
 @njit
 def may_close(state: PeerState, now_us: int) -> bool:
-    """Asked again just before a contactor is closed, and until it is."""
+    """Asked again just before a contactor is closed, and until it is. Meets SR-242."""
     return bool(has_role(state.close[0], state.close_votes, state.peers, state.unit[0], state.sent_us, now_us))
 
 
