@@ -10,7 +10,7 @@ import numpy as np
 from ionward.battery.site import Site, site_digest
 from ionward.battery.system import System
 from ionward.control.bms import Bms, output_size
-from ionward.control.site import new_site_wish, pack_setup
+from ionward.control.site import new_site_wish, pack_setup, release_us
 from ionward.image.build import build_parameters, system_size
 from ionward.image.inputs import new_command, new_raw
 from ionward.image.masks import Moment, with_masks
@@ -128,7 +128,7 @@ class SiteWorld:
             lease_us=round(1e6 * peers.lease_s), margin=peers.margin, join_share=peers.join_share,
             fallback_share=peers.fallback_share, rise_a_per_s=peers.rise_a_per_s,
             join_timeout_us=round(1e6 * peers.join_timeout_s), bring_together=peers.bring_together,
-            **pack_setup(own.system, own.cable_ohm),
+            release_us=release_us(u.system for u in site.units), **pack_setup(own.system, own.cable_ohm),
         )  # fmt: skip
 
     def kill(self, k: int) -> None:
