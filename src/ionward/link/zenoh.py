@@ -22,6 +22,7 @@ KEPT = 4096  # messages that wait until somebody asks: 64 units for more than a 
 # Zenoh closes a link on which it heard nothing for so long, and connects anew. Not what tells whether a unit lives: a
 # program that hangs keeps its links. Long enough for a busy machine, short enough that a cut cable is soon looked at.
 LINK_SILENT_S = 0.4
+OPENS_MS = 500  # a link that is not open by then is tried anew: TCP itself would wait longer and longer
 RETRY = {"period_init_ms": 50, "period_max_ms": 200, "period_increase_factor": 1.5}
 
 
@@ -124,8 +125,8 @@ def _settings(me: int, endpoints: Sequence[str], tls: TlsFiles | None) -> dict[s
         "transport/link/tx/keep_alive": 4,
         "transport/link/tx/queue/size/real_time": AT_ONCE,
         "transport/link/tx/queue/congestion_control/drop/wait_before_drop": 0,
-        "transport/unicast/open_timeout": 1000,
-        "transport/unicast/accept_timeout": 1000,
+        "transport/unicast/open_timeout": OPENS_MS,
+        "transport/unicast/accept_timeout": OPENS_MS,
         "transport/shared_memory/enabled": False,
     }
     if tls is not None:
