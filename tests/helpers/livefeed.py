@@ -76,7 +76,7 @@ class Livefeed:
         self._make_blocks()
         self.plan.save(folder)
         scenario = built_in_scenario(system.system.profile)
-        load = build_profile(scenario, system)
+        load = build_profile(scenario, system.topology.capacity_ah)
         self.twin = Twin(system, scenario.start, seed, scenario.environment.ambient_c, load.points if profile else None)
         self.twin.plant.settings[SET.load_is_power] = load.is_power
         began = Moment(self.plan.started_wall_s, self.time_s)

@@ -112,7 +112,7 @@ class Site:
         own = np.zeros(1, OWN_RECORD)
         pack = unit.pack
         own[0] = (pack.emf_v, pack.resistance_ohm, self.bus_v(), pack.current_a, pack.limit_a, pack.limit_a, 0.5, 1.0,
-                  1000.0, pack.connected, pack.closing > 0, pack.well and pack.asked, 0, pack.intent, 0)  # fmt: skip
+                  1000.0, pack.connected, pack.closing > 0, pack.well and pack.asked, 0, pack.intent, 0, 0)  # fmt: skip
         now_us = self.now_us + unit.clock_us
         step(unit.state, own[0], now_us)
         if unit.state.decision[0]["send"]:

@@ -39,3 +39,11 @@ def test_a_broken_assumption_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.violation is not None
     assert "at once" in found.violation.what
     assert "restart" in " ".join(map(str, found.violation.course))
+
+
+def test_a_promise_that_ends_with_the_lease_lets_two_close_at_once() -> None:
+    """A unit freezes while it closes: its contact may be closed until its enables have expired and it has fallen."""
+    found = explore(3, 1, 12, settle=10, release_us=0)
+    assert found.violation is not None
+    assert "close at once" in found.violation.what
+    assert explore(3, 1, 12, settle=20).violation is None

@@ -20,6 +20,7 @@ from ionward.proving.simulation import Simulation
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "scenarios"
 SMALL = small_system()
+CAPACITY_AH = SMALL.topology.capacity_ah
 GOOD = '[scenario]\nname = "x"\nduration_s = 100\n'
 
 
@@ -133,7 +134,7 @@ def test_loads_follow_each_other_repeat_and_scale(tmp_path: Path) -> None:
         {"at_s": 10.0, "steps": [[0.0, -1.0], [2.0, -2.0]], "repeat": 3, "scale": 2.0},
         {"at_s": 50.0, "unit": "C", "steps": [[5.0, 0.5]]},
     ])  # fmt: skip
-    profile = build_profile(of, small_system())
+    profile = build_profile(of, CAPACITY_AH)
     capacity_ah = small_system().topology.capacity_ah
     assert (
         pytest.approx(
@@ -146,7 +147,7 @@ def test_loads_follow_each_other_repeat_and_scale(tmp_path: Path) -> None:
 
 def test_loads_beyond_a_shortened_end_are_left_out() -> None:
     loads = [{"at_s": 1.0, "steps": [[0.0, 1.0]]}, {"at_s": 50.0, "steps": [[0.0, 2.0], [1.0, 3.0]], "repeat": 4}]
-    profile = build_profile(scenario(100.0, load=loads).shortened(20.0), small_system())
+    profile = build_profile(scenario(100.0, load=loads).shortened(20.0), CAPACITY_AH)
     assert profile.points.T.tolist() == [[1.0, 1.0]]
 
 
@@ -183,7 +184,7 @@ def test_every_profile_has_a_scenario_of_its_own(profile: str) -> None:
 @given(profile=st.sampled_from(PROFILES), duration_s=st.floats(1e-3, 1e5))
 def test_every_built_in_scenario_can_have_any_duration(profile: str, duration_s: float) -> None:
     shorter = built_in_scenario(profile).shortened(duration_s)
-    points = build_profile(shorter, SMALL).points
+    points = build_profile(shorter, CAPACITY_AH).points
     assert (np.diff(points[0]) > 0).all()
     assert (points[0] < duration_s).all()
     Simulation(SMALL, shorter, keep_traces=False)
@@ -193,4 +194,4 @@ def test_every_built_in_scenario_can_have_any_duration(profile: str, duration_s:
 def test_examples_can_be_read(path: Path) -> None:
     example = load_scenario(path)
     assert example.expect
-    build_profile(example, small_system())
+    build_profile(example, CAPACITY_AH)

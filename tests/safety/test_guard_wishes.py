@@ -48,6 +48,24 @@ def test_closing_onto_a_bus_that_matches_is_allowed(difference_v: float) -> None
     assert b.for_s(5.0).enable
 
 
+@pytest.mark.verifies("SR-163", "SR-241")
+@pytest.mark.parametrize(("apart_v", "sound"), [(0.5, True), (-0.5, True), (20.0, False), (-20.0, False)])
+def test_a_pack_joins_a_bus_that_others_hold_where_it_matches_and_only_there(apart_v: float, sound: bool) -> None:
+    """Live for long before, negative contactor first and no precharge. The guard goes by the samples alone: no word of
+    control tells it that the pack is one of several.
+    """
+    b = bench()
+    b.good()
+    b.channels["bus_voltage_v"] = b.channels["pack_voltage_v"] + apart_v
+    assert b.for_s(60.0).enable
+    b.wish("main_negative")
+    assert b.for_s(0.1).enable
+    b.wish(*CLOSED)
+    assert b.step().enable == sound
+    b.channels["bus_voltage_v"] = b.channels["pack_voltage_v"] + 0.1
+    assert b.for_s(20.0).enable == sound
+
+
 @pytest.mark.parametrize("when", [-1, 0, 1])
 @pytest.mark.parametrize("sensor", ["bus_voltage_v", "pack_voltage_v"])
 @pytest.mark.parametrize("value", [0.0, 1e3, math.nan])

@@ -193,7 +193,7 @@ def test_bus_and_current_are_judged_by_what_the_commands_let_be(
         measure(k, "pack_voltage_v", pack_v)
         k.s["main_positive_close"], k.s["main_negative_close"], k.s["precharge_close"] = positive, negative, precharge
         k.s["dt_s"], k.s["current_a"], k.protect_memory.state["current_is_new"] = dt_s, current_a, new_a
-        bus_rules(k.parameters, k.image, k.protect_memory.verdicts, k.protect_memory.state[0])
+        bus_rules(k.parameters, k.image, k.protect_memory.verdicts, k.protect_memory.state[0], True)
         path = negative and (positive or precharge)
         opened = None if path else 0.0 if opened is None else opened + dt_s
         is_open = opened is not None and opened > ALLOWED_S

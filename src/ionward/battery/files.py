@@ -35,3 +35,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UserError(f"{path}: is not valid TOML: {error}") from None
+
+
+def describes_site(values: dict[str, Any]) -> bool:
+    """These are the values of a file of several packs in parallel, not of one pack."""
+    return "site" in values and "system" not in values

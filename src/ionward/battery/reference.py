@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -15,6 +15,7 @@ from ionward.battery.defaults import profile_defaults
 from ionward.battery.derived import DERIVED
 from ionward.battery.part import SystemPart
 from ionward.battery.problems import show
+from ionward.battery.site_file import SiteFile
 from ionward.battery.system import NOT_IN_FILES, System
 from ionward.battery.topology import PROFILES
 
@@ -31,6 +32,13 @@ Made from the models that check a system file. A key that is not in your file ha
 has none, the one given for all profiles: a fixed value, or (in italics) one that follows from other values. A sensor,
 `[contactors]`, `[precharge]` or `[fuse]` whose table is in your file is fitted unless the table says otherwise. How to
 write such a file is explained in [Describing a pack](../pack-file.md).
+
+"""
+
+SITE_INTRODUCTION = """# Configuration of a site
+
+Made from the models that check a site file. How to write such a file is explained in
+[Describing a site](../site-file.md); the packs that it names have their own [configuration](configuration.md).
 
 """
 
@@ -52,18 +60,18 @@ def unit_of(name: str) -> str:
 
 
 def keys(model: type[BaseModel] = System, prefix: str = "") -> Iterator[Key]:
-    """All keys below a model, in the order of the file."""
-    for name, field in model.model_fields.items():
+    """All keys below a model, in the order of the file: a table's own keys, then the tables in it."""
+    for name, field in sorted(model.model_fields.items(), key=lambda item: _part(item[1].annotation) is not None):
         path = f"{prefix}{name}"
         if path in NOT_IN_FILES:
             continue
         inner = _part(field.annotation)
         if inner is not None:
-            inner_path = {"faults": "faults.<fault>.", "masks": "masks[]."}.get(path, f"{path}.")
-            yield from keys(inner, inner_path)
+            marks: dict[Any, str] = {dict: ".<fault>.", list: "[]."}
+            yield from keys(inner, path + marks.get(typing.get_origin(field.annotation), "."))
         else:
             kind, allowed = _kind(field)
-            default = None if field.default is PydanticUndefined else field.default
+            default = field.default
             if field.default_factory is not None:
                 default = field.get_default(call_default_factory=True, validated_data={})
             yield Key(path, kind, allowed, unit_of(name), default, field.description or "")
@@ -71,6 +79,7 @@ def keys(model: type[BaseModel] = System, prefix: str = "") -> Iterator[Key]:
 
 def _part(annotation: Any) -> type[SystemPart] | None:
     """The table that a field holds, if it holds one. A level of a fault is told as a value, not as a table."""
+    annotation, _ = _given(annotation)
     if isinstance(annotation, type) and issubclass(annotation, SystemPart):
         return annotation
     if typing.get_origin(annotation) is dict:
@@ -80,8 +89,20 @@ def _part(annotation: Any) -> type[SystemPart] | None:
     return None
 
 
+def _given(annotation: Any) -> tuple[Any, list[Any]]:
+    """The type of a value that may be left out (`X | None`) when it is there, and its bounds."""
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        there = [part for part in typing.get_args(annotation) if part is not types.NoneType]
+        if len(there) == 1:
+            return _given(there[0])
+    if typing.get_origin(annotation) is Annotated:
+        kind, *marks = typing.get_args(annotation)
+        return kind, [bound for mark in marks if isinstance(mark, FieldInfo) for bound in mark.metadata]
+    return annotation, []
+
+
 def _kind(field: FieldInfo) -> tuple[str, str]:
-    annotation = field.annotation
+    annotation, inner_bounds = _given(field.annotation)
     origin = typing.get_origin(annotation)
     if origin is typing.Literal:
         return "text", ", ".join(f"`{value}`" for value in typing.get_args(annotation))
@@ -90,7 +111,7 @@ def _kind(field: FieldInfo) -> tuple[str, str]:
     kinds: dict[Any, str] = {bool: "true or false", int: "whole number", float: "number", str: "text"}
     kind = kinds.get(annotation, "list")
     bounds = []
-    for constraint in field.metadata:
+    for constraint in [*field.metadata, *inner_bounds]:
         for attribute, sign in (("gt", "> "), ("ge", "≥ "), ("lt", "< "), ("le", "≤ ")):
             if (value := getattr(constraint, attribute, None)) is not None:
                 bounds.append(f"{sign}{value:g}")
@@ -112,7 +133,14 @@ def default_text(key: Key, profile: dict[str, Any]) -> str:
         return f"*{DERIVED[key.path].text}*"
     if key.path.startswith("faults."):
         return "*catalogue*"
-    return "required" if key.default is None else f"`{show(key.default)}`"
+    return default_alone(key)
+
+
+def default_alone(key: Key) -> str:
+    """What counts when the file does not say it and there is no profile."""
+    if key.default is PydanticUndefined:
+        return "required"
+    return "–" if key.default is None else f"`{show(key.default)}`"
 
 
 def configuration_reference() -> str:
@@ -120,17 +148,32 @@ def configuration_reference() -> str:
     profiles = {name: profile_defaults(name) for name in PROFILES}
     text, heading = INTRODUCTION, ""
     for key in keys():
-        table = key.path.rpartition(".")[0]
-        if table != heading:
-            heading = table
-            shown = f"[[{table[:-2]}]]" if table.endswith("[]") else f"[{table}]"
-            text += f"\n## `{shown}`\n\n| key | type | unit | default | allowed | meaning |\n"
-            text += "| --- | --- | --- | --- | --- | --- |\n"
         defaults = {name: default_text(key, profile) for name, profile in profiles.items()}
-        name = key.path.rpartition(".")[2]
-        cells = (f"`{name}`", key.kind, key.unit, _defaults(defaults), key.allowed, key.meaning)
-        text += "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+        text, heading = text + _row(key, _defaults(defaults), heading), _table_of(key)
     return text
+
+
+def site_reference() -> str:
+    """All keys of a site file, as Markdown."""
+    text, heading = SITE_INTRODUCTION, ""
+    for key in keys(SiteFile):
+        text, heading = text + _row(key, default_alone(key), heading), _table_of(key)
+    return text
+
+
+def _table_of(key: Key) -> str:
+    return key.path.rpartition(".")[0]
+
+
+def _row(key: Key, default: str, heading: str) -> str:
+    """A row of the reference, below the heading of its table where that is another than the last one's."""
+    text, table = "", _table_of(key)
+    if table != heading:
+        shown = f"[[{table[:-2]}]]" if table.endswith("[]") else f"[{table.replace('[]', '')}]"
+        text += f"\n## `{shown}`\n\n| key | type | unit | default | allowed | meaning |\n"
+        text += "| --- | --- | --- | --- | --- | --- |\n"
+    cells = (f"`{key.path.rpartition('.')[2]}`", key.kind, key.unit, default, key.allowed, key.meaning)
+    return text + "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 
 
 def _defaults(by_profile: dict[str, str]) -> str:

@@ -19,7 +19,7 @@ from ionward.battery.connection import Contactors, DcLink, Fuse, Precharge, Watc
 from ionward.battery.cooling import Balancing, Cooling
 from ionward.battery.defaults import Values, merge, profile_defaults
 from ionward.battery.derived import is_derived, with_derived
-from ionward.battery.files import read_toml
+from ionward.battery.files import describes_site, read_toml
 from ionward.battery.library import load_cell, names
 from ionward.battery.limits import Derating, FaultChange, Limits
 from ionward.battery.masks import Mask
@@ -120,6 +120,8 @@ def load_system(path: Path | str, cell_model: CellModel | None = None, checks: I
     """
     file = str(path)
     user = read_toml(Path(path))
+    if describes_site(user):
+        raise UserError(f"{file}: describes a site, not one pack; name the file of a pack, as its [[unit]] tables do")
     return system_from(user, file, Path(path).parent, cell_model, checks)
 
 

@@ -1,4 +1,4 @@
-"""`ionward check`: read a pack file, say what is wrong with it, and show the pack."""
+"""`ionward check`: read the file of a pack or of a site, say what is wrong with it, and show what it describes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ionward.image.build import load_pack
+from ionward.battery.site import is_site_file, load_site
+from ionward.cli.check_site import show_site
+from ionward.cli.check_tables import doubts, facts, seconds
+from ionward.image.build import load_pack, pack_checks
 from ionward.image.fault_levels import LEVEL_NAMES
 from ionward.image.summary import pack_summary
 
@@ -20,23 +23,28 @@ TOLERANCE_UNITS = {"c": "K"}
 
 
 def check(
-    file: Annotated[Path, typer.Argument(help="System file (.toml).", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="File of a pack or a site (.toml).", show_default=False)],
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
 ) -> None:
-    """Check a system file and show the pack that it describes.
+    """Check the file of a pack, or of a site of parallel packs, and show what it describes.
 
     Exit code 0 when it can be used (doubts are shown), 2 when something is wrong in it.
     """
-    system, _ = load_pack(file)
-    summary = pack_summary(system)
+    shows = show
+    if is_site_file(file):
+        from ionward.peers.summary import site_summary
+
+        summary, shows = site_summary(load_site(file, pack_checks())), show_site
+    else:
+        summary = pack_summary(load_pack(file)[0])
     if json:
         typer.echo(json_format.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False))
         return
-    show(summary, Console(highlight=False))
+    shows(summary, Console(highlight=False))
 
 
 def show(summary: dict[str, Any], console: Console) -> None:
-    """Print the summary for a person."""
+    """Print the summary of a pack for a person."""
     console.print(
         Text(summary["name"], style="bold"), Text(f"  profile {summary['profile']}, {summary['file']}", "dim")
     )
@@ -45,16 +53,7 @@ def show(summary: dict[str, Any], console: Console) -> None:
         console.print()
         console.print(table)
     _masks(summary, console)
-    _doubts(summary, console)
-
-
-def _facts(title: str, rows: list[tuple[str, str]]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", show_header=False, box=None, pad_edge=False)
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column()
-    for row in rows:
-        table.add_row(*row)
-    return table
+    doubts(summary["doubts"], console)
 
 
 def _pack(summary: dict[str, Any]) -> Table:
@@ -65,7 +64,7 @@ def _pack(summary: dict[str, Any]) -> Table:
 
     modules = f"{pack['modules']} module{'s' if pack['modules'] > 1 else ''}"
     cells = f"{pack['cells_in_series']} in series ({modules}) x {pack['cells_in_parallel']} in parallel"
-    return _facts(
+    return facts(
         "Pack",
         [
             ("cells", f"{cells} = {pack['cells']} cells, {pack['cell_mass_kg']:.3g} kg"),
@@ -106,8 +105,8 @@ def _connection(summary: dict[str, Any]) -> Table:
         rows.append(("precharge", _precharge(connection)))
     if connection["fuse"]:
         melting = ", ".join(
-            f"{current} A {'never' if seconds is None else 'after ' + _time(seconds)}"
-            for current, seconds in connection["fuse_melting_s"].items()
+            f"{current} A {'never' if time_s is None else 'after ' + seconds(time_s)}"
+            for current, time_s in connection["fuse_melting_s"].items()
         )
         pyrofuse = ", with pyrofuse" if connection["pyrofuse"] else ""
         pyrofuse += ", also fired by a crash" if connection["pyrofuse_on_crash"] else ""
@@ -120,9 +119,9 @@ def _connection(summary: dict[str, Any]) -> Table:
         board = f"board {balancing['board_c']:.0f} of {balancing['board_max_c']:g} °C"
         rows.append(("balancing", f"{current}: one percent in {balancing['hours_per_percent']:.3g} h; {board}"))
     period_s = cycle["period_s"]
-    estimate, slow = _time(period_s * cycle["estimate_every"]), _time(period_s * cycle["slow_every"])
-    rows.append(("cycle", f"{_time(period_s)}; SOC every {estimate}, balancing and cooling every {slow}"))
-    return _facts("Connection and rhythm", rows)
+    estimate, slow = seconds(period_s * cycle["estimate_every"]), seconds(period_s * cycle["slow_every"])
+    rows.append(("cycle", f"{seconds(period_s)}; SOC every {estimate}, balancing and cooling every {slow}"))
+    return facts("Connection and rhythm", rows)
 
 
 def _one_direction(c: dict[str, Any]) -> str:
@@ -136,18 +135,12 @@ def _one_direction(c: dict[str, Any]) -> str:
 
 
 def _precharge(c: dict[str, Any]) -> str:
-    times = f"complete after {_time(c['precharge_time_s'])} of {_time(c['precharge_timeout_s'])}"
+    times = f"complete after {seconds(c['precharge_time_s'])} of {seconds(c['precharge_timeout_s'])}"
     energy = f"{c['precharge_energy_j']:.0f} J ({c['precharge_energy_shorted_j']:.0f} J onto a short circuit)"
     return (
-        f"R x C = {_time(c['precharge_tau_s'])}, {times}, {c['precharge_peak_a']:.2g} A at first; "
+        f"R x C = {seconds(c['precharge_tau_s'])}, {times}, {c['precharge_peak_a']:.2g} A at first; "
         f"the resistor takes {energy} and bears {c['resistor_energy_j']:.0f} J"
     )
-
-
-def _time(seconds: float) -> str:
-    if seconds >= 120:
-        return f"{seconds / 60:.3g} min"
-    return f"{seconds:.3g} s" if seconds >= 1 else f"{seconds * 1e3:.3g} ms"
 
 
 def _number(value: float) -> str:
@@ -163,7 +156,7 @@ def _sensors(summary: dict[str, Any]) -> Table:
         if not sensor["fitted"]:
             missing.append(name)
             continue
-        row = [name, _time(sensor["period_s"]), _time(sensor["age_max_s"])]
+        row = [name, seconds(sensor["period_s"]), seconds(sensor["age_max_s"])]
         if "unit" in sensor:
             unit = UNITS[sensor["unit"]]
             difference = TOLERANCE_UNITS.get(sensor["unit"], unit)
@@ -202,7 +195,7 @@ def _faults(summary: dict[str, Any]) -> Table:
 
 def _level(level: dict[str, Any], sign: str, unit: str) -> str:
     """When a level is reached; a fault that is there or not has no threshold worth reading."""
-    within = _time(level["decided_within_s"])
+    within = seconds(level["decided_within_s"])
     if not unit and level["set"] == 0.5:
         return f"after {within}"
     return f"{sign} {level['set']:g}{' ' + unit if unit else ''}, {within}"
@@ -217,13 +210,3 @@ def _masks(summary: dict[str, Any], console: Console) -> None:
             console.print(
                 Text(f"MASKED: {mask['fault']} is told only and nothing reacts to it, {words}", "bold magenta")
             )
-
-
-def _doubts(summary: dict[str, Any], console: Console) -> None:
-    console.print()
-    if not summary["doubts"]:
-        console.print("The description is complete and nothing in it looks doubtful.", style="green")
-        return
-    console.print("It can be used. Doubtful:", style="yellow")
-    for doubt in summary["doubts"]:
-        console.print(Text(f"- {doubt}"))

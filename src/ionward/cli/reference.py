@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from typer.testing import CliRunner
 
-from ionward.battery.reference import configuration_reference
+from ionward.battery.reference import configuration_reference, site_reference
 from ionward.cli.main import COMMANDS, app
 from ionward.image import exchange, inputs, parameters, signals
 from ionward.image.catalogue import Signal
@@ -132,6 +132,7 @@ def profile_page() -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "configuration": configuration_reference,
+    "site-configuration": site_reference,
     "signals": signal_page,
     "faults": fault_page,
     "commands": command_page,

@@ -12,16 +12,17 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from ionward.battery.site import is_site_file
 from ionward.errors import UserError
 
 
 def simulate(
-    system: Annotated[Path, typer.Argument(help="System file (TOML).")],
+    system: Annotated[Path, typer.Argument(help="File of a pack or of a site (TOML).")],
     more: Annotated[
         list[Path] | None, typer.Argument(help="Further captures after --from.", metavar="[CAPTURE]…")
     ] = None,
     scenario: Annotated[
-        Path | None, typer.Option(help="Scenario file (TOML); left out: the one of the system's profile.")
+        Path | None, typer.Option(help="Scenario file (TOML); left out: the one of the pack's profile, or of sites.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same run.")] = 1,
     duration: Annotated[
@@ -37,12 +38,20 @@ def simulate(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Run a battery system in simulated time, and check what the scenario expects.
+    """Run a battery system, or a site of several, in simulated time, and check what the scenario expects.
 
     Exit code 1 when an expectation is not met, 2 for wrong input.
     """
     if duration is not None and not math.isfinite(duration):
         raise UserError(f"--duration is {duration:g}, allowed: a number of seconds, 0.001 or more")
+    if is_site_file(system):
+        from ionward.cli.simulate_site import simulate_site
+
+        for option, given in (("--record", record), ("--from", from_), ("--map", map_), ("further captures", more)):
+            if given:
+                raise UserError(f"{system}: is a site; {option} is for a single pack: name the file of a pack")
+        simulate_site(system, scenario, seed, duration, out, as_json)
+        return
     if from_:
         from ionward.cli.measured import simulate_from
 

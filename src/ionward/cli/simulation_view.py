@@ -9,11 +9,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from ionward.battery.system import System
 from ionward.image.signals import LEVELS
 from ionward.proving.simulation import Progress as Where
-from ionward.proving.simulation import Result
+from ionward.proving.simulation import Result, RunResult
 
 LEVEL_STYLES = {"none": "dim", "info": "cyan", "warning": "yellow", "fault": "red", "critical": "bold red"}
 EVENTS_SHOWN = 40
@@ -76,13 +77,13 @@ def print_result(console: Console, system: System, result: Result, out: Path | N
     tell_masks(console, result.masks)
     console.print(_summary(system, result))
     if result.events:
-        console.print(_events(result))
+        console.print(events_table(result))
     else:
         console.print("No events.")
     if result.events_lost:
         console.print(f"[yellow]{result.events_lost} events came too fast to be kept.")
     if result.verdicts:
-        console.print(_verdicts(result))
+        console.print(verdicts_table(result))
     if out is not None:
         console.print(f"Plots, summary and traces: [bold]{out}")
     if record is not None:
@@ -119,9 +120,11 @@ def _summary(system: System, result: Result) -> Table:
     return table
 
 
-def _events(result: Result) -> Table:
+def events_table(result: RunResult) -> Table:
+    """Events, the graver ones where there are too many; of a site with their units."""
     table = Table(title="Events", title_justify="left")
-    for column in ("time", "level", "what"):
+    of_site = any("unit" in event for event in result.events)
+    for column in ("time", *(["unit"] if of_site else []), "level", "what"):
         table.add_column(column, no_wrap=column != "what")
     # When there are too many, the graver ones are shown.
     shown = result.events
@@ -132,13 +135,17 @@ def _events(result: Result) -> Table:
     for event in shown[:EVENTS_SHOWN]:
         style = LEVEL_STYLES[event["level"]]
         level = "over" if event["level"] == "none" else event["level"]
-        table.add_row(clock(event["time_s"]), f"[{style}]{level}", event["text"])
+        unit = [Text(event["unit"])] if of_site else []
+        table.add_row(clock(event["time_s"]), *unit, f"[{style}]{level}", event["text"])
     if len(result.events) > min(len(shown), EVENTS_SHOWN):
-        table.add_row("…", "", f"{len(result.events) - min(len(shown), EVENTS_SHOWN)} more; --json lists all")
+        table.add_row(
+            "…", *([""] * (1 + of_site)), f"{len(result.events) - min(len(shown), EVENTS_SHOWN)} more; --json lists all"
+        )
     return table
 
 
-def _verdicts(result: Result) -> Table:
+def verdicts_table(result: RunResult) -> Table:
+    """What was expected, and what became of it."""
     table = Table(title="Expectations", title_justify="left")
     for column in ("", "expected", "found"):
         table.add_column(column)

@@ -34,6 +34,7 @@ from ionward.control.contactors import (
     stands_still,
     wanted_ways,
 )
+from ionward.control.join import bus_differs, consents, joins, waits_for_site
 from ionward.image.inputs import Array
 from ionward.image.signals import (
     HOLD_BUS_FAST,
@@ -81,7 +82,10 @@ BUS_BELOW_WAIT_S = 5.0
 
 @njit
 def standby(p: Any, s: Any, m: Array, command: Any) -> None:
-    """Hold back with a reason, or begin to connect, for what protection leaves possible. Meets SR-135, SR-144."""
+    """Hold back with a reason, or begin to connect, for what protection leaves possible.
+
+    Meets SR-135, SR-144, SR-240.
+    """
     by_feedback = m[SEQ.positive] == CLOSED or m[SEQ.negative] == CLOSED or m[SEQ.precharge] == CLOSED
     if by_feedback or m[SEQ.positive_tap] == CLOSED or m[SEQ.negative_tap] == CLOSED:
         # Nothing is driven closed. Protection judges how long this may last, so that the fault comes with its event.
@@ -101,6 +105,7 @@ def standby(p: Any, s: Any, m: Array, command: Any) -> None:
     ways = wanted_ways(p, s)
     m[SEQ.ways] = ways
     precharging = p["has_precharge"] == 1 and ways != WAYS_CHARGE and (not fits(p, s, m, ways) or stands_still(m))
+    precharging = precharging and not joins(p, m, command)
     if ways != WAYS_DISCHARGE:
         drive(s, 0, 1, 0)
         go(s, m, STATE_PRECHARGE if precharging else STATE_CLOSING, STEP_NEGATIVE, HOLD_NONE)
@@ -122,15 +127,21 @@ def _held_back(p: Any, s: Any, m: Array, command: Any) -> int:
         return HOLD_MEASUREMENT
     if command["supervised"] == 1 and command["enables"] != 1:
         return HOLD_ENABLES
+    if command["site"] == 1:
+        reason = bus_differs(p, m, command)
+        if reason != HOLD_NONE:
+            return reason
     if p["one_way"] > 0 and wanted_ways(p, s) != WAYS_DISCHARGE and stands_still(m):
         return HOLD_BUS_FROZEN  # a charge switch alone lets a bus above the pack rush into the cells
-    if m[SEQ.refused] == 1.0 or _bus_is_in_the_way(p, s, m):
+    # In a site the bus comes to the pack in its own time: there the wish is never refused.
+    in_the_way = not joins(p, m, command) and _bus_is_in_the_way(p, s, m)
+    if in_the_way or (m[SEQ.refused] == 1.0 and command["site"] != 1):
         return HOLD_BUS_LIVE
     if not s["time_s"] >= m[SEQ.resume_s]:
         return int(m[SEQ.why]) if m[SEQ.why] != HOLD_NONE else HOLD_RESISTOR_HOT
     if m[SEQ.heat_j] > RESISTOR_RESUME * p["precharge_energy_max_j"]:
         return HOLD_RESISTOR_HOT
-    return HOLD_NONE
+    return HOLD_NONE if consents(command) else waits_for_site(command)
 
 
 @njit
@@ -162,6 +173,8 @@ def precharge(p: Any, s: Any, m: Array, command: Any) -> None:
     """
     if command["connect"] != 1:
         open_now(p, s, m, STATE_STANDBY, HOLD_NONE)
+    elif not consents(command):
+        open_now(p, s, m, STATE_STANDBY, waits_for_site(command))
     elif m[SEQ.complete] != 1.0:
         open_now(p, s, m, STATE_STANDBY, HOLD_MEASUREMENT)
     elif wanted_ways(p, s) != m[SEQ.ways]:
@@ -302,6 +315,8 @@ def closing(p: Any, s: Any, m: Array, command: Any) -> None:
         open_in_order(p, s, m, STATE_STANDBY, HOLD_NONE, HOLD_CURRENT)
     elif wanted_ways(p, s) != m[SEQ.ways]:
         open_now(p, s, m, STATE_STANDBY, HOLD_NONE)
+    elif m[SEQ.positive] != CLOSED and m[SEQ.step] != STEP_RELEASE and not consents(command):
+        open_now(p, s, m, STATE_STANDBY, waits_for_site(command))  # once it is closed, nobody is asked any more
     elif m[SEQ.step] == STEP_NEGATIVE:
         _negative_on_live_bus(p, s, m, command)
     elif m[SEQ.step] == STEP_POSITIVE:

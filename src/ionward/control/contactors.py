@@ -136,13 +136,13 @@ def sense(parameters: Parameters, image: Image, m: Array) -> None:
     m[SEQ.positive] = _contact(image.channels, CHANNEL.main_positive_closed)
     m[SEQ.negative] = _contact(image.channels, CHANNEL.main_negative_closed)
     m[SEQ.precharge] = _contact(image.channels, CHANNEL.precharge_closed)
-    m[SEQ.pack_v] = _usable(image.channels, CHANNEL.pack_voltage_v)
+    m[SEQ.pack_v] = usable(image.channels, CHANNEL.pack_voltage_v)
     if math.isnan(m[SEQ.pack_v]):
         m[SEQ.pack_v] = s["cell_voltage_sum_v"]
     m[SEQ.cells_v] = s["cell_voltage_sum_v"]
-    m[SEQ.bus_v] = _usable(image.channels, CHANNEL.bus_voltage_v)
-    m[SEQ.positive_tap] = _by_tap(_usable(image.channels, CHANNEL.positive_tap_v), m)
-    m[SEQ.negative_tap] = _by_tap(_usable(image.channels, CHANNEL.negative_tap_v), m)
+    m[SEQ.bus_v] = usable(image.channels, CHANNEL.bus_voltage_v)
+    m[SEQ.positive_tap] = _by_tap(usable(image.channels, CHANNEL.positive_tap_v), m)
+    m[SEQ.negative_tap] = _by_tap(usable(image.channels, CHANNEL.negative_tap_v), m)
     m[SEQ.bus_new] = image.channels[MEASURED.new, CHANNEL.bus_voltage_v]
     m[SEQ.bus_fitted] = parameters.channel_limits[MEASURE.fitted, CHANNEL.bus_voltage_v]
     if m[SEQ.bus_new] > 0.0:
@@ -173,7 +173,7 @@ def _follow_bus(p: Any, s: Any, m: Array) -> None:
 
 
 @njit
-def _usable(channels: Array, channel: int) -> float:
+def usable(channels: Array, channel: int) -> float:
     """Value of a channel; NaN unless it is good or held."""
     value: float = channels[MEASURED.value, channel]
     return value if channels[MEASURED.quality, channel] < BAD else math.nan
@@ -181,7 +181,7 @@ def _usable(channels: Array, channel: int) -> float:
 
 @njit
 def _contact(channels: Array, channel: int) -> float:
-    value = _usable(channels, channel)
+    value = usable(channels, channel)
     if math.isnan(value):
         return UNKNOWN
     return CLOSED if value > 0.5 else OPEN

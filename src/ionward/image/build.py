@@ -11,7 +11,7 @@ import numpy as np
 from ionward.battery.cell import CellModel
 from ionward.battery.limits import FaultChange
 from ionward.battery.sensors import Sensor
-from ionward.battery.system import System, load_system
+from ionward.battery.system import Check, System, load_system
 from ionward.battery.topology import Topology
 from ionward.errors import UserError
 from ionward.image.fault_levels import fault_problems, resolved_levels, wait_s
@@ -73,9 +73,14 @@ def load_pack(
     Raises:
         UserError: the file cannot be read, or something in it is wrong; all problems at once.
     """
-    used_s = time.time() if wall_s is None else wall_s
-    system = load_system(path, cell_model, checks=(fault_problems, lambda s: mask_problems(s, used_s)))
+    system = load_system(path, cell_model, checks=pack_checks(wall_s))
     return system, build_parameters(system)
+
+
+def pack_checks(wall_s: float | None = None) -> tuple[Check, ...]:
+    """What this room checks of a pack, for `load_system` and `load_site`: fault ladder and masks (see `load_pack`)."""
+    used_s = time.time() if wall_s is None else wall_s
+    return fault_problems, lambda system: mask_problems(system, used_s)
 
 
 def system_size(system: System) -> Size:

@@ -47,13 +47,18 @@ PYROFUSE_SAMPLES = 2  # one wrong sample decides nothing
 PYROFUSE_MEMORY_S, PYROFUSE_MEMORY_CYCLES, PYROFUSE_MEMORY_SAMPLES = 0.1, 5, 4
 
 
+def expiry_s(system: System) -> float:
+    """How long the driver's enables live without being renewed."""
+    return float(max(system.cycle.enable_expiry_s or EXPIRY_S, EXPIRY_CYCLES * system.cycle.period_s))
+
+
 def guard_limits(system: System) -> GuardLimits:
     """Everything that the guard is told about this pack. Meets SR-166."""
     cycle_s, size, sensors = system.cycle.period_s, system_size(system), system.sensors
     contactors, precharge = system.contactors, system.precharge
     has_precharge = contactors.fitted and precharge.fitted
-    expiry_s = max(system.cycle.enable_expiry_s or EXPIRY_S, EXPIRY_CYCLES * cycle_s)
-    answer_deadline_s = max(expiry_s + ANSWER_LATER_S, ANSWER_CYCLES * cycle_s)
+    enable_s = expiry_s(system)
+    answer_deadline_s = max(enable_s + ANSWER_LATER_S, ANSWER_CYCLES * cycle_s)
     above_a = {charge: _unbreakable_a(system, charge) for charge in (True, False)}
     return GuardLimits(
         cycle_s=cycle_s,
@@ -67,7 +72,7 @@ def guard_limits(system: System) -> GuardLimits:
         bus_voltage=_seen_only(sensors.bus_voltage),
         crash=_seen_only(sensors.crash),
         module_sensors=np.unique(sensor_modules(system.topology), return_index=True)[1],
-        io_deadline_s=expiry_s,
+        io_deadline_s=enable_s,
         answer_deadline_s=answer_deadline_s,
         stood_after_s=answer_deadline_s,
         slow_deadline_s=SLOW_ROUNDS * system.cycle.slow_every * cycle_s + SLOW_GRACE_S,

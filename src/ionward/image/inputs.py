@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ionward.image.catalogue import Signal, record, rows
+from ionward.image.signals import SITE_REASONS
 
 Array = npt.NDArray[np.float64]
 
@@ -75,6 +76,12 @@ COMMAND_SIGNALS = (
     Signal("release_fault", "", "Fault whose lock the service action releases", "i8", 0),
     Signal("release_count", "", "Raised by one to release it", "i8", 0),
     Signal("overrun_share", "", "Overruns of the last ten seconds against what is permitted", minimum=0),
+    # Of a pack that is one of several on a common bus. All zero for a pack alone.
+    Signal("site", "", "This pack is one of several on a common bus", "i8", 0, 1, ("no", "yes")),
+    Signal("may_close", "", "The other packs let it begin to close, and go on closing, now", "i8", 0, 1, ("no", "yes")),
+    Signal("site_reason", "", "Why it has to wait for them", "i8", 0, len(SITE_REASONS) - 1, SITE_REASONS),
+    Signal("bus_free", "", "All packs are heard, and none is on the bus: what is left there is precharged", "i8", 0, 1,
+           ("no", "yes")),
 )  # fmt: skip
 
 CLOCK_RECORD = record(CLOCK_SIGNALS)

@@ -16,7 +16,31 @@ STATES = ("init", "standby", "precharge", "closing", "connected", "opening", "fa
 (STATE_INIT, STATE_STANDBY, STATE_PRECHARGE, STATE_CLOSING, STATE_CONNECTED, STATE_OPENING,
  STATE_FAULT) = range(len(STATES))  # fmt: skip
 
-# What holds a connection back, or ended it. Shown to the person who asked for it.
+# Why a pack that is one of several on a common bus has to wait for the others.
+SITE_REASONS = (
+    "",
+    "the unit is not heard",
+    "the pack is not ready",
+    "its voltage or resistance is not known",
+    "more would flow into it than it may be charged with",
+    "more would flow out of it than it may be discharged with",
+    "a pack on the bus would be charged with more than it may",
+    "a pack on the bus would be discharged with more than it may",
+    "another pack goes first",
+    "by its own measurements the bus does not match it",
+    "it asks the others for its turn to close",
+    "too few units are heard: no majority",
+    "another unit has the same name",
+    "its bus reads dead although other packs are on it: check its sensor, fuse and cable",
+    "its try to close failed: it rests while others go first",
+    "it was taken out for maintenance",
+)
+(WAIT_NONE, WAIT_SILENT, WAIT_READY, WAIT_UNKNOWN, WAIT_INTO, WAIT_OUT_OF, WAIT_OTHER_CHARGED, WAIT_OTHER_DISCHARGED,
+ WAIT_TURN, WAIT_APART, WAIT_ROLE, WAIT_MAJORITY, WAIT_NAME, WAIT_BUS_DEAD, WAIT_REST,
+ WAIT_OUT) = range(len(SITE_REASONS))  # fmt: skip
+
+# What holds a connection back, or ended it. Shown to the person who asked for it. The last ones, from HOLD_PEERS on,
+# are those of the site, one for each of its reasons.
 SEQUENCE_REASONS = (
     "",
     "no connection asked for",
@@ -41,12 +65,13 @@ SEQUENCE_REASONS = (
     "the reading of the bus voltage does not move: its sensor may be frozen",
     "a fault blocks charging: the pack can only be discharged",
     "a fault blocks discharging: the pack can only be charged",
+    *(f"waiting for the site{': ' if reason else ''}{reason}" for reason in SITE_REASONS),
 )
 (HOLD_NONE, HOLD_NO_WISH, HOLD_MEASUREMENT, HOLD_FAULT, HOLD_LATCHED, HOLD_BUS_LIVE, HOLD_PRECHARGE_SLOW,
  HOLD_PRECHARGE_CURRENT, HOLD_RESISTOR_HOT, HOLD_NOT_CLOSED, HOLD_NOT_OPENED, HOLD_TRIES_USED, HOLD_CURRENT,
  HOLD_BUS_SHORT, HOLD_BUS_FAST, HOLD_WELDED, HOLD_UNPROVEN, HOLD_WISH,
  HOLD_BREAK, HOLD_ENABLES, HOLD_BUS_FROZEN, HOLD_CHARGE_BLOCKED,
- HOLD_DISCHARGE_BLOCKED) = range(len(SEQUENCE_REASONS))  # fmt: skip
+ HOLD_DISCHARGE_BLOCKED, HOLD_PEERS) = range(len(SEQUENCE_REASONS) - len(SITE_REASONS) + 1)  # fmt: skip
 
 LIMIT_RULES = (
     "none",

@@ -19,23 +19,24 @@ import numpy as np
 import numpy.typing as npt
 
 from ionward._compile import njit
+from ionward.image.signals import (
+    SITE_REASONS,
+    WAIT_APART,
+    WAIT_INTO,
+    WAIT_NONE,
+    WAIT_OTHER_CHARGED,
+    WAIT_OTHER_DISCHARGED,
+    WAIT_OUT_OF,
+    WAIT_READY,
+    WAIT_SILENT,
+    WAIT_TURN,
+    WAIT_UNKNOWN,
+)
 from ionward.peers.share import FACT, Floats, allowed, bus_of, current_in, known, on_bus
 
 Integers = npt.NDArray[np.int64]
 
-WAIT_REASONS = (
-    "",
-    "the unit is not heard",
-    "the pack is not ready",
-    "its voltage or resistance is not known",
-    "more would flow into it than it may be charged with",
-    "more would flow out of it than it may be discharged with",
-    "a pack on the bus would be charged with more than it may",
-    "a pack on the bus would be discharged with more than it may",
-    "another pack goes first",
-)
-(WAIT_NONE, WAIT_SILENT, WAIT_READY, WAIT_UNKNOWN, WAIT_INTO, WAIT_OUT_OF, WAIT_OTHER_CHARGED, WAIT_OTHER_DISCHARGED,
- WAIT_TURN) = range(len(WAIT_REASONS))  # fmt: skip
+WAIT_REASONS = SITE_REASONS
 INTENT_NONE, INTENT_CHARGE, INTENT_DISCHARGE = 0, 1, 2
 
 
@@ -69,12 +70,16 @@ def may_join(facts: Floats, alive: Any, k: int, site_a: float, share: float) -> 
                 return WAIT_OTHER_CHARGED, own_a
             if -current_a > allowed(facts[FACT.discharge_limit_a, j]):
                 return WAIT_OTHER_DISCHARGED, own_a
+    if facts[FACT.apart, k] > 0.0:
+        return WAIT_APART, own_a
     return WAIT_NONE, own_a
 
 
 @njit
 def earlier(facts: Floats, j: int, k: int, intent: int) -> bool:
-    """Of two packs that wait, j goes before k."""
+    """Of two packs that wait, j goes before k. The order is that of the list where nobody says what for."""
+    if intent == INTENT_NONE:
+        return j < k
     a, b = facts[FACT.emf_v, j], facts[FACT.emf_v, k]
     if a == b:
         return j < k

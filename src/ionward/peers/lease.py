@@ -12,6 +12,12 @@ lost, late, doubled or out of order. Assumed of the units: their clocks run on w
 differ by less than `margin_us` in a lease; one that is started anew knows that it is (`boot`), and is silent for a
 whole lease, for it has forgotten what it promised.
 
+A word is ended by not sending it; a contactor is not. From the last look at the role until the contact is open for
+certain pass a cycle, the life of the driver's enables (for a unit that froze) and the time that the contact takes to
+fall. So a promise about the role of closing is kept longer by that (`keep_us`), and so is the silence of a unit that is
+started anew: when another one can have the role, the contacts of the first are open. For the same reason a unit that
+gives a try up stands for the role until its contacts are proven open.
+
 The even half of a divided site has no majority, unless one unit's weight decides.
 
 Times are whole microseconds of the unit's own clock.
@@ -61,6 +67,7 @@ BALLOT_SIGNALS = (
     Signal("vote_heard", "", "Its message that was heard last", "i8"),
     Signal("vote_until_us", "µs", "The promise is kept until then", "i8"),
     Signal("holds", "", "It had the role at the last step", "i8", 0, 1),
+    Signal("keep_us", "µs", "What the role lets begin may last so long after its end: promises are kept for it", "i8"),
 )
 BALLOT_RECORD = record(BALLOT_SIGNALS)
 PEER = rows(
@@ -86,10 +93,10 @@ VOTE = rows(
 )
 
 
-def new_ballot(known_term: int = 0) -> Any:
+def new_ballot(known_term: int = 0, keep_us: int = 0) -> Any:
     """Nobody stands, nothing is promised. `known_term`: the highest one of before, where it was kept."""
     ballot = np.zeros(1, BALLOT_RECORD)
-    ballot["known_term"] = known_term
+    ballot["known_term"], ballot["keep_us"] = known_term, keep_us
     ballot["vote_for"] = NOBODY
     ballot["free_since_us"] = ballot["rests_until_us"] = ballot["vote_until_us"] = NEVER_US
     return ballot
@@ -138,7 +145,7 @@ def step_ballot(
     ballot["holds"] = 1 if has_role(ballot, votes, peers, unit, sent_us, now_us) else 0
     if ballot["holds"] == 1:
         ballot["stands_since_us"] = now_us
-    if now_us < unit["started_us"] + unit["lease_us"] + unit["margin_us"]:
+    if now_us < unit["started_us"] + unit["lease_us"] + unit["margin_us"] + ballot["keep_us"]:
         return False
     if ballot["stands"] == 1:
         give_way(ballot, votes, unit, wants, best, now_us)
@@ -180,10 +187,10 @@ def keep_promise(ballot: Any, votes: Integers, peers: Integers, unit: Any, now_u
 
 @njit
 def promise(ballot: Any, votes: Integers, peers: Integers, unit: Any, u: int) -> None:
-    """Vote for a unit that stands, for a lease from when its message came in."""
+    """Vote for a unit that stands, for a lease and more from when its message came in. Meets SR-242."""
     ballot["vote_for"], ballot["vote_term"] = u, votes[VOTE.term, u]
     ballot["vote_boot"], ballot["vote_heard"] = peers[PEER.boot, u], peers[PEER.counter, u]
-    ballot["vote_until_us"] = peers[PEER.heard_us, u] + unit["lease_us"] + unit["margin_us"]
+    ballot["vote_until_us"] = peers[PEER.heard_us, u] + unit["lease_us"] + unit["margin_us"] + ballot["keep_us"]
 
 
 @njit

@@ -6,12 +6,14 @@ behind it that is zero as long as messages are not authenticated.
 
 from __future__ import annotations
 
+import hashlib
 import struct
 import zlib
 from typing import Any
 
 import numpy as np
 
+from ionward import __version__
 from ionward.image.catalogue import Signal, record
 from ionward.peers.lease import NOBODY
 
@@ -24,8 +26,8 @@ _FIELDS = (
     ("unit", "B", "", "Number of the sender at the site"),
     ("units", "B", "", "How many units its site has"),
     ("flags", "B", "", "Bits: see FLAG_…"),
-    ("site", "I", "", "Digest of the site's description and of the pack's cells"),
-    ("software", "I", "", "Digest of the software's version"),
+    ("site", "q", "", "Digest of the site's description and of the pack's cells"),
+    ("software", "q", "", "Digest of the software's version"),
     ("boot", "I", "", "How often the sender has been started"),
     ("counter", "I", "", "Counts its messages since then"),
     ("time_us", "q", "µs", "Its clock when it sent this"),
@@ -55,7 +57,7 @@ _FIELDS = (
     ("charge_limit_a", "f", "A", "What it may be charged with"),
     ("discharge_limit_a", "f", "A", "What it may be discharged with"),
 )
-FLAG_CONNECTED, FLAG_READY, FLAG_LEAVING, FLAG_SPEAK_STANDS, FLAG_CLOSE_STANDS = 1, 2, 4, 8, 16
+FLAG_CONNECTED, FLAG_READY, FLAG_LEAVING, FLAG_SPEAK_STANDS, FLAG_CLOSE_STANDS, FLAG_APART = 1, 2, 4, 8, 16, 32
 
 _WIRE = struct.Struct("<" + "".join(kind for _, kind, _, _ in _FIELDS))
 _CRC = struct.Struct("<I")
@@ -67,6 +69,11 @@ BYTES = _WIRE.size + _CRC.size + TAG_BYTES
 
 class BadMessageError(ValueError):
     """Bytes that are no message; the text says why."""
+
+
+def software_digest() -> int:
+    """63 bits of what units must have in common in their software: its version and that of the message."""
+    return int.from_bytes(hashlib.sha256(f"{__version__} {PROTOCOL}".encode()).digest()[:8], "big") >> 1
 
 
 def new_message() -> Any:

@@ -31,6 +31,7 @@ FACT = rows(
         Signal("connected", "", "Its contactors are closed"),
         Signal("ready", "", "It is well, and would connect"),
         Signal("leaving", "", "It will open soon: the others carry on without it"),
+        Signal("apart", "", "By its own measurements it could not close onto the bus now"),
     ),
 )
 
@@ -79,7 +80,7 @@ def site_limits(facts: Floats, alive: Any, margin: float) -> tuple[float, float]
         margin: a pack's share may be larger by this part than its resistance says (0.1: a tenth).
 
     A pack that will leave counts neither way: limits hold with and without it. One that is on the bus and not known
-    well enough to calculate with allows nothing.
+    well enough to calculate with allows nothing. Meets SR-244.
     """
     for k in range(facts.shape[1]):
         if alive[k] == 1 and facts[FACT.connected, k] > 0.0 and not known(facts, k):

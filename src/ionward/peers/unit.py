@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from ionward._compile import njit
 from ionward.image.catalogue import Signal, record
-from ionward.peers.joining import INTENT_NONE, WAIT_NONE, plan
+from ionward.image.signals import WAIT_NONE
+from ionward.peers.joining import INTENT_NONE, plan
 from ionward.peers.lease import (
     NEVER_US,
     NOBODY,
@@ -38,6 +39,7 @@ from ionward.peers.membership import (
     new_peers,
 )
 from ionward.peers.message import (
+    FLAG_APART,
     FLAG_CLOSE_STANDS,
     FLAG_CONNECTED,
     FLAG_LEAVING,
@@ -46,6 +48,7 @@ from ionward.peers.message import (
     new_message,
 )
 from ionward.peers.share import FACT, allowed, site_limits
+from ionward.peers.turns import new_turn
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -58,6 +61,10 @@ SETUP_RECORD = record(
         Signal("join_share", "", "A pack that joins carries at most this part of its limits"),
         Signal("fallback_share", "", "Part of its own limits that a unit stays at without a majority"),
         Signal("rise_a_per_s", "A/s", "The site's limits rise no faster than this; they fall at once"),
+        Signal("join_timeout_us", "µs", "A pack that waits for longer tells a person", "i8"),
+        Signal("bring_together", "", "To charge the lowest goes first, to discharge the highest", "i8", 0, 1),
+        Signal("cable_ohm", "Ω", "Way from the contactors to the common bus and back"),
+        Signal("tolerance_v", "V", "Pack and bus sensor may differ by this when both read the same voltage"),
     )
 )
 OWN_RECORD = record(
@@ -77,6 +84,7 @@ OWN_RECORD = record(
         Signal("leaving", "", "It will open soon", "i8", 0, 1),
         Signal("intent", "", "What it would connect for", "i8"),
         Signal("state", "", "State of its sequence", "i8"),
+        Signal("apart", "", "By its own measurements it could not close onto the bus now", "i8", 0, 1),
     )
 )
 DECISION_RECORD = record(
@@ -93,6 +101,8 @@ DECISION_RECORD = record(
         Signal("charge_limit_a", "A", "What the site may be charged with"),
         Signal("discharge_limit_a", "A", "What the site may be discharged with"),
         Signal("limits_us", "µs", "When the limits were made", "i8"),
+        Signal("connected", "", "Packs that are on the bus, a bit each", "i8"),
+        Signal("everybody", "", "Every unit of the site is heard", "i8", 0, 1),
         Signal("send", "", "The message of this step is to be sent", "i8", 0, 1),
     )
 )
@@ -101,7 +111,8 @@ DECISION_RECORD = record(
 class PeerState(NamedTuple):
     """All that a unit knows of its site. `peers` `[PEER, unit]`, `members` `[MEMBER, unit]`, `clocks` `[CLOCK, unit]`,
     `facts` `[FACT, unit]`, `views` `[unit]`, `speak` and `close` ballots with their `*_votes` `[VOTE, unit]`,
-    `sent_us` `[SENT]`, `reasons` and `flows` `[unit]` of the plan, `message` what is told, `decision` what follows."""
+    `sent_us` `[SENT]`, `reasons` and `flows` `[unit]` of the plan, `turn` how its own tries went, `message` what is
+    told, `decision` what follows."""
 
     setup: Any
     unit: Any
@@ -118,6 +129,7 @@ class PeerState(NamedTuple):
     reasons: Integers
     flows: Floats
     intents: Integers
+    turn: Any
     message: Any
     decision: Any
 
@@ -126,7 +138,8 @@ def new_state(
     me: int, units: int, boot: int, now_us: int, *, site: int, software: int, known_term: int = 0,
     weights: Any = 1, period_us: int = 20_000, deadline_us: int = 60_000, lease_us: int = 100_000,
     margin_us: int = 1_000, margin: float = 0.1, join_share: float = 0.5, fallback_share: float = 0.0,
-    rise_a_per_s: float = 50.0,
+    rise_a_per_s: float = 50.0, release_us: int = 170_000, join_timeout_us: int = 1_800_000_000,
+    bring_together: bool = True, cable_ohm: float = 0.0, tolerance_v: float = 0.0,
 ) -> PeerState:  # fmt: skip
     """A unit that was just started and has heard of nobody.
 
@@ -140,10 +153,14 @@ def new_state(
         known_term: the highest term of before, where it was kept.
         weights: of the votes, one for each unit or one for all.
         period_us, deadline_us, lease_us, margin_us: see SETUP_RECORD and `lease`.
-        margin, join_share, fallback_share, rise_a_per_s: see SETUP_RECORD.
+        margin, join_share, fallback_share, rise_a_per_s, join_timeout_us, bring_together, cable_ohm, tolerance_v: see
+            SETUP_RECORD.
+        release_us: so long after the role was looked at last the contactors of any unit of the site are open for
+            certain: a cycle, the life of enables, and the time to open. The same in all units.
     """
     setup, unit = np.zeros(1, SETUP_RECORD), np.zeros(1, UNIT_RECORD)
-    setup[0] = (period_us, deadline_us, margin, join_share, fallback_share, rise_a_per_s)
+    setup[0] = (period_us, deadline_us, margin, join_share, fallback_share, rise_a_per_s, join_timeout_us,
+                bring_together, cable_ohm, tolerance_v)  # fmt: skip
     unit[0] = (me, boot, 0, now_us, lease_us, margin_us, period_us)
     message, decision = new_message(), np.zeros(1, DECISION_RECORD)
     message["unit"], message["units"], message["boot"] = me, units, boot
@@ -152,8 +169,8 @@ def new_state(
     return PeerState(
         setup, unit, new_peers(units, weights), np.zeros((len(MEMBER), units), np.int64), new_clocks(units),
         np.full((len(FACT), units), np.nan), np.zeros(units, np.int64), new_ballot(known_term), new_votes(units),
-        new_ballot(known_term), new_votes(units), np.full(SENT, NEVER_US), np.zeros(units, np.int64),
-        np.full(units, np.nan), np.zeros(units, np.int64), message, decision,
+        new_ballot(known_term, release_us), new_votes(units), np.full(SENT, NEVER_US), np.zeros(units, np.int64),
+        np.full(units, np.nan), np.zeros(units, np.int64), new_turn(), message, decision,
     )  # fmt: skip
 
 
@@ -175,6 +192,7 @@ def take(state: PeerState, message: Any, now_us: int) -> int:
     f[FACT.connected, u] = 1.0 if flags & FLAG_CONNECTED else 0.0
     f[FACT.ready, u] = 1.0 if flags & FLAG_READY else 0.0
     f[FACT.leaving, u] = 1.0 if flags & FLAG_LEAVING else 0.0
+    f[FACT.apart, u] = 1.0 if flags & FLAG_APART else 0.0
     v = state.speak_votes
     v[VOTE.term, u], v[VOTE.stands, u] = message["speak_term"], 1 if flags & FLAG_SPEAK_STANDS else 0
     v[VOTE.vote_for, u], v[VOTE.vote_term, u] = message["speak_vote"], message["speak_vote_term"]
@@ -199,10 +217,11 @@ def step(state: PeerState, own: Any, now_us: int) -> None:
     state.views[me] = decision["view"] = look_who_lives(state.peers, me, setup["deadline_us"], now_us)
     decision["isolated"] = TROUBLE_NAME if state.members[MEMBER.trouble, me] == TROUBLE_NAME else 0
     judge_views(state, decision)
-    first = plan(state.facts, state.peers[PEER.alive], site_intent(state), site_current(state), setup["join_share"],
-                 state.reasons, state.flows)  # fmt: skip
+    intent = site_intent(state) if setup["bring_together"] == 1 else INTENT_NONE
+    first = plan(state.facts, state.peers[PEER.alive], intent, site_current(state), setup["join_share"], state.reasons,
+                 state.flows)  # fmt: skip
     apart = decision["isolated"] != 0
-    wants_close = not apart and own["connected"] == 0 and own["ready"] == 1 and (first == me or own["closing"] == 1)
+    wants_close = not apart and own["connected"] == 0 and (first == me or own["closing"] == 1)
     news = step_ballot(state.speak[0], state.speak_votes, state.peers, unit, state.sent_us, not apart,
                        place_of(state.peers, me), now_us)  # fmt: skip
     news = step_ballot(state.close[0], state.close_votes, state.peers, unit, state.sent_us, wants_close, 0,
@@ -226,22 +245,26 @@ def note_own(facts: Floats, own: Any, me: int) -> None:
     facts[FACT.charge_limit_a, me] = own["charge_limit_a"]
     facts[FACT.discharge_limit_a, me] = own["discharge_limit_a"]
     facts[FACT.connected, me], facts[FACT.ready, me] = own["connected"], own["ready"]
-    facts[FACT.leaving, me] = own["leaving"]
+    facts[FACT.leaving, me], facts[FACT.apart, me] = own["leaving"], own["apart"]
 
 
 @njit
 def judge_views(state: PeerState, decision: Any) -> None:
     """Is there a majority, and does every living peer see the same?"""
-    total = heard = 0
-    agreed = 1
+    total = heard = connected = np.int64(0)
+    agreed = everybody = 1
     for u in range(state.peers.shape[1]):
         total += state.peers[PEER.weight, u]
-        if state.peers[PEER.alive, u] == 1:
-            heard += state.peers[PEER.weight, u]
-            if state.views[u] != decision["view"]:
-                agreed = 0
+        if state.peers[PEER.alive, u] == 0:
+            everybody = 0
+            continue
+        heard += state.peers[PEER.weight, u]
+        if state.views[u] != decision["view"]:
+            agreed = 0
+        if state.facts[FACT.connected, u] > 0.0:
+            connected |= np.int64(1) << u
     decision["majority"] = 1 if 2 * heard > total else 0
-    decision["agreed"] = agreed
+    decision["agreed"], decision["everybody"], decision["connected"] = agreed, everybody, connected
 
 
 @njit
@@ -307,6 +330,7 @@ def flags_of(state: PeerState, own: Any) -> int:
     flags = FLAG_CONNECTED if own["connected"] == 1 else 0
     flags |= FLAG_READY if own["ready"] == 1 else 0
     flags |= FLAG_LEAVING if own["leaving"] == 1 else 0
+    flags |= FLAG_APART if own["apart"] == 1 else 0
     flags |= FLAG_SPEAK_STANDS if state.speak[0]["stands"] == 1 else 0
     flags |= FLAG_CLOSE_STANDS if state.close[0]["stands"] == 1 else 0
     return flags
@@ -364,7 +388,7 @@ def may_speak(state: PeerState, now_us: int) -> bool:
 
 @njit
 def may_close(state: PeerState, now_us: int) -> bool:
-    """Asked again just before a contactor is closed."""
+    """Asked again just before a contactor is closed, and until it is. Meets SR-242."""
     return bool(has_role(state.close[0], state.close_votes, state.peers, state.unit[0], state.sent_us, now_us))
 
 

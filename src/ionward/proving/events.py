@@ -15,6 +15,12 @@ class EventReader:
     def __init__(self) -> None:
         self.seen = 0
         self.lost = 0
+        self._boots = 1
+
+    def started(self, boots: int) -> None:
+        """The BMS has been started so often by now. One that was started anew begins with an empty ring."""
+        if boots != self._boots:
+            self.seen, self._boots = 0, boots
 
     def read(self, image: Image) -> list[dict[str, Any]]:
         """New events, oldest first."""

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ionward.battery.problems import Problem, did_you_mean
+from ionward.image.catalogue import Signal
 from ionward.image.fault_levels import unknown_fault
 from ionward.image.faults import BY_ID, FAULT_ID
 from ionward.image.inputs import CHANNEL, CHANNEL_SIGNALS
 from ionward.image.signals import IMAGE_SIGNALS, LEVELS
-from ionward.proving.scenario import Expectation, Scenario
+from ionward.proving.scenario import Expectation, Injection, Scenario
 from ionward.proving.watch import (
     SOURCE_CHANNEL,
     SOURCE_FAULT,
@@ -23,14 +25,25 @@ from ionward.proving.watch import (
     TRUTH_SIGNALS,
     WATCH,
     image_index,
-    image_names,
 )
 
 Array = npt.NDArray[np.float64]
 
-_IMAGE = {s.name: s for s in IMAGE_SIGNALS}
-_TRUTH = {f"true.{s.name}": s for s in TRUTH_SIGNALS}
-_CHANNELS = {f"measured.{s.name}": s for s in CHANNEL_SIGNALS}
+
+class Known(NamedTuple):
+    """A number that can be watched, and where it stands."""
+
+    signal: Signal
+    source: int
+    word: int
+
+
+# Of one pack.
+PACK_SIGNALS: Mapping[str, Known] = {
+    **{s.name: Known(s, *image_index(s.name)) for s in IMAGE_SIGNALS},
+    **{f"true.{s.name}": Known(s, SOURCE_TRUTH, getattr(TRUTH, s.name)) for s in TRUTH_SIGNALS},
+    **{f"measured.{s.name}": Known(s, SOURCE_CHANNEL, getattr(CHANNEL, s.name)) for s in CHANNEL_SIGNALS},
+}
 
 
 @dataclass(frozen=True)
@@ -55,11 +68,12 @@ class Check:
     index: int = 0
     low: float = -math.inf
     high: float = math.inf
+    choices: tuple[str, ...] = ()
 
 
 def signal_names() -> list[str]:
     """Everything that an expectation can name as `signal`."""
-    return [*image_names(), *_TRUTH, *_CHANNELS]
+    return list(PACK_SIGNALS)
 
 
 def prepare(scenario: Scenario) -> tuple[list[Check], list[Problem]]:
@@ -67,21 +81,31 @@ def prepare(scenario: Scenario) -> tuple[list[Check], list[Problem]]:
     checks: list[Check] = []
     problems: list[Problem] = []
     for k, expectation in enumerate(scenario.expect):
-        key = f"expect[{k}]"
-        wrong = _shape_problem(expectation)
-        if wrong:
-            problems.append(Problem(key, None, *wrong))
-            continue
-        times = _times(expectation, scenario)
-        if isinstance(times, Problem):
-            problems.append(times._replace(key=f"{key}.{times.key}"))
-            continue
-        made = _check(expectation, *times)
+        made = check_of(expectation, scenario.scenario.duration_s, scenario.fault, PACK_SIGNALS)
         if isinstance(made, Problem):
-            problems.append(made._replace(key=f"{key}.{made.key}"))
+            problems.append(made._replace(key=f"expect[{k}]{made.key}"))
         else:
             checks.append(made)
     return checks, problems
+
+
+def check_of(
+    expectation: Expectation, end_s: float, faults: Sequence[Injection], known: Mapping[str, Known]
+) -> Check | Problem:
+    """What is to be watched for one expectation, or what is wrong with it; the key begins below the expectation.
+
+    Args:
+        expectation: as it is written.
+        end_s: of the run.
+        faults: that the scenario injects, from which times may count.
+        known: signals that can be named.
+    """
+    wrong = _shape_problem(expectation)
+    if wrong:
+        return Problem("", None, *wrong)
+    times = _times(expectation, end_s, faults)
+    made = times if isinstance(times, Problem) else _check(expectation, *times, known)
+    return made._replace(key=f".{made.key}") if isinstance(made, Problem) else made
 
 
 def _shape_problem(e: Expectation) -> tuple[str, str] | None:
@@ -111,15 +135,14 @@ def _shape_problem(e: Expectation) -> tuple[str, str] | None:
     return None
 
 
-def _times(e: Expectation, scenario: Scenario) -> tuple[float, float, bool] | Problem:
+def _times(e: Expectation, end: float, faults: Sequence[Injection]) -> tuple[float, float, bool] | Problem:
     """Begin, end, and whether reaching it once is enough."""
-    end = scenario.scenario.duration_s
     if e.at_s is not None:
         return e.at_s, e.at_s, False
     if e.by_s is not None:
         return 0.0, e.by_s, True
     if e.within_s is not None:
-        begin = _after(e.after, scenario)
+        begin = _after(e.after, faults)
         if isinstance(begin, Problem):
             return begin
         return begin, begin + e.within_s, True
@@ -128,20 +151,20 @@ def _times(e: Expectation, scenario: Scenario) -> tuple[float, float, bool] | Pr
     return e.from_s or 0.0, end if e.until_s is None else e.until_s, e.fault is not None and not e.never
 
 
-def _after(after: float | str | None, scenario: Scenario) -> float | Problem:
+def _after(after: float | str | None, faults: Sequence[Injection]) -> float | Problem:
     if after is None:
-        if not scenario.fault:
+        if not faults:
             return Problem("within_s", None, "counts from a fault, and none is injected", "give after, or by_s")
-        return scenario.fault[0].at_s
+        return faults[0].at_s
     if isinstance(after, str):
-        injected = {f.name: f.at_s for f in reversed(scenario.fault)}
+        injected = {f.name: f.at_s for f in reversed(faults)}
         if after not in injected:
             return Problem("after", after, "is no fault that this scenario injects", did_you_mean(after, injected))
         return injected[after]
     return float(after)
 
 
-def _check(e: Expectation, from_s: float, until_s: float, reached: bool) -> Check | Problem:
+def _check(e: Expectation, from_s: float, until_s: float, reached: bool, known: Mapping[str, Known]) -> Check | Problem:
     when = _when(e, from_s, until_s, reached)
     if e.no_events is not None:
         return Check(e, f"no event of level {e.no_events} or above {when}".strip(), from_s, until_s, False)
@@ -152,21 +175,21 @@ def _check(e: Expectation, from_s: float, until_s: float, reached: bool) -> Chec
         index = getattr(FAULT_ID, e.fault)
         name = f"{e.fault} at level {LEVELS[level]} or above"
         if e.never:
-            return Check(e, f"never {name} {when}", from_s, until_s, False, SOURCE_FAULT, index, -math.inf, level - 0.5)
+            return Check(e, f"never {name} {when}", from_s, until_s, False, SOURCE_FAULT, index, -math.inf, level - 0.5,
+                         choices=LEVELS)  # fmt: skip
         place = "" if e.place is None else f" at {e.place}"
-        return Check(e, f"{name}{place} {when}", from_s, until_s, True, SOURCE_FAULT, index, level - 0.5)
-    return _signal_check(e, str(e.signal), when, (from_s, until_s, reached))
+        return Check(
+            e, f"{name}{place} {when}", from_s, until_s, True, SOURCE_FAULT, index, level - 0.5, choices=LEVELS
+        )
+    return _signal_check(e, str(e.signal), when, (from_s, until_s, reached), known)
 
 
-def _signal_check(e: Expectation, name: str, when: str, times: tuple[float, float, bool]) -> Check | Problem:
-    if name in _IMAGE:
-        signal, (source, index) = _IMAGE[name], image_index(name)
-    elif name in _TRUTH:
-        signal, source, index = _TRUTH[name], SOURCE_TRUTH, getattr(TRUTH, name.removeprefix("true."))
-    elif name in _CHANNELS:
-        signal, source, index = _CHANNELS[name], SOURCE_CHANNEL, getattr(CHANNEL, name.removeprefix("measured."))
-    else:
-        return Problem("signal", name, "unknown signal", did_you_mean(name, signal_names()))
+def _signal_check(
+    e: Expectation, name: str, when: str, times: tuple[float, float, bool], known: Mapping[str, Known]
+) -> Check | Problem:
+    if name not in known:
+        return Problem("signal", name, "unknown signal", did_you_mean(name, known))
+    signal, source, index = known[name]
     low, high = -math.inf if e.min is None else e.min, math.inf if e.max is None else e.max
     wanted = f"between {low:g} and {high:g}" if e.min is not None and e.max is not None else (
         f"at least {low:g}" if e.min is not None else f"at most {high:g}")  # fmt: skip
@@ -179,7 +202,7 @@ def _signal_check(e: Expectation, name: str, when: str, times: tuple[float, floa
             low = high = float(e.equals)
         wanted = f"is {e.equals}"
     unit = f" {signal.unit}" if signal.unit else ""
-    return Check(e, f"{name} {wanted}{unit} {when}".strip(), *times, source, index, low, high)
+    return Check(e, f"{name} {wanted}{unit} {when}".strip(), *times, source, index, low, high, signal.choices)
 
 
 def _when(e: Expectation, from_s: float, until_s: float, reached: bool) -> str:
@@ -253,8 +276,7 @@ def _verdict(check: Check, watch: Array, events: list[dict[str, Any]]) -> Verdic
 
 def _value(check: Check, value: float) -> str:
     """A number as a person reads it: states by their names."""
-    name = check.expectation.signal or ""
-    choices = LEVELS if check.expectation.fault else _IMAGE[name].choices if name in _IMAGE else ()
+    choices = check.choices
     if choices and value == value and 0 <= value < len(choices):
         return choices[int(value)] or "none"
     return "not known" if math.isnan(value) else f"{value:.5g}"

@@ -11,9 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ionward.battery.problems import did_you_mean
-from ionward.battery.system import System
 from ionward.errors import UserError
-from ionward.proving.scenario import Load, Scenario
+from ionward.proving.scenario import Course, Load
 
 Array = npt.NDArray[np.float64]
 
@@ -34,8 +33,8 @@ def built_in_profiles() -> list[str]:
     return sorted(f.name.removesuffix(".csv") for f in folder.iterdir() if f.name.endswith(".csv"))
 
 
-def build_profile(scenario: Scenario, system: System) -> Profile:
-    """The load of a whole scenario.
+def build_profile(scenario: Course, capacity_ah: float) -> Profile:
+    """The load of a whole scenario, for a battery of this capacity.
 
     Raises:
         UserError: a file is missing or wrong, or loads of different units are mixed.
@@ -49,7 +48,7 @@ def build_profile(scenario: Scenario, system: System) -> Profile:
         if load.at_s >= end_s:  # a shortened run does not reach it
             continue
         try:
-            pieces.append(_piece(load, end_s, scenario.folder, system))
+            pieces.append(_piece(load, end_s, scenario.folder, capacity_ah))
         except UserError as error:
             problems += [f"{scenario.file}: load[{k}]: {line}" for line in error.problems]
     units = {unit for _, unit in pieces}
@@ -61,7 +60,7 @@ def build_profile(scenario: Scenario, system: System) -> Profile:
     return Profile(np.ascontiguousarray(points), units == {"W"})
 
 
-def _piece(load: Load, end_s: float, folder: Path, system: System) -> tuple[Array, str]:
+def _piece(load: Load, end_s: float, folder: Path, capacity_ah: float) -> tuple[Array, str]:
     if load.file is not None:
         times, values, unit = read_profile(load.file, folder)
     else:
@@ -69,7 +68,7 @@ def _piece(load: Load, end_s: float, folder: Path, system: System) -> tuple[Arra
         times, values, unit = steps[:, 0], steps[:, 1], load.unit
     values = values * load.scale
     if unit == "C":
-        values, unit = values * system.topology.capacity_ah, "A"
+        values, unit = values * capacity_ah, "A"
     if load.repeat > 1:
         if len(times) < 2:
             raise UserError("repeat needs a profile of at least two times")

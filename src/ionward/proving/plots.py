@@ -31,7 +31,8 @@ LEAST_SPAN_MV = 5.0
 LEVEL_COLOURS = {"none": SOFT, "info": "#4aa3c7", "warning": "#d8a31a", "fault": RED, "critical": "#7d0f2b"}
 
 
-def _figure(title: str, rows: list[float], height: float) -> tuple[Figure, list[Any]]:
+def new_figure(title: str, rows: list[float], height: float) -> tuple[Figure, list[Any]]:
+    """A figure with axes one above the other, as high as `rows` says, all over the same time."""
     figure = Figure(figsize=(11, height), layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)
@@ -48,7 +49,7 @@ def _figure(title: str, rows: list[float], height: float) -> tuple[Figure, list[
     return figure, list(axes)
 
 
-def _time(times_s: Array) -> tuple[Array, str]:
+def time_axis(times_s: Array) -> tuple[Array, str]:
     """Times in the unit that a person would choose."""
     span = float(times_s[-1]) if len(times_s) else 0.0
     if span > 3 * 3600:
@@ -65,13 +66,15 @@ def _at_least(axis: Any, span: float) -> None:
         axis.set_ylim((low + high - span) / 2, (low + high + span) / 2)
 
 
-def _save(figure: Figure, axes: list[Any], label: str, path: Path) -> None:
+def save(figure: Figure, axes: list[Any], label: str, path: Path) -> None:
+    """Write the figure; `label` names its time."""
     axes[-1].set_xlabel(label, color=INK)
     axes[0].margins(x=0.005)
     figure.savefig(path, dpi=110)
 
 
-def _legend(axis: Any, columns: int = 4, **options: Any) -> None:
+def legend(axis: Any, columns: int = 4, **options: Any) -> None:
+    """A legend above the axis."""
     axis.legend(
         frameon=False,
         fontsize=8.5,
@@ -85,34 +88,34 @@ def _legend(axis: Any, columns: int = 4, **options: Any) -> None:
 
 def pack(path: Path, system: System, result: Result, traces: Traces) -> None:
     """Voltage, current between its limits, and which rule sets each limit."""
-    figure, (voltage, current, rules) = _figure(f"{system.system.name}: {result.name}", [2, 3, 0.9], 8.5)
-    t, label = _time(traces.signal("time_s"))
+    figure, (voltage, current, rules) = new_figure(f"{system.system.name}: {result.name}", [2, 3, 0.9], 8.5)
+    t, label = time_axis(traces.signal("time_s"))
     if not np.isnan(traces.channel("pack_voltage_v")).all():
         voltage.plot(t, traces.channel("pack_voltage_v"), color=BLUE, lw=1.2, label="pack, measured")
     if not np.isnan(traces.channel("bus_voltage_v")).all():
         voltage.plot(t, traces.channel("bus_voltage_v"), color=ORANGE, lw=1.0, ls="--", label="bus, measured")
     voltage.plot(t, traces.signal("cell_voltage_sum_v"), color=GREEN, lw=0.8, label="sum of the cells")
     voltage.set_ylabel("V")
-    _legend(voltage)
+    legend(voltage)
     charge, discharge = traces.signal("charge_limit_a"), -traces.signal("discharge_limit_a")
     current.fill_between(t, discharge, charge, color=GREEN, alpha=0.10, lw=0, label="allowed")
     current.plot(t, charge, color=GREEN, lw=0.9, label="charge limit")
     current.plot(t, discharge, color=VIOLET, lw=0.9, label="discharge limit")
     current.plot(t, traces.signal("current_a"), color=INK, lw=0.8, label="current (positive charges)")
     current.set_ylabel("A")
-    _legend(current)
+    legend(current)
     seen = []
     for row, name in enumerate(("discharge_limit_rule", "charge_limit_rule")):
-        seen += _strip(rules, t, traces.signal(name), row, [RULE_COLOURS[rule] for rule in LIMIT_RULES])
+        seen += strip(rules, t, traces.signal(name), row, [RULE_COLOURS[rule] for rule in LIMIT_RULES])
     rules.set_yticks([0, 1], ["discharge set by", "charge set by"])
     rules.set_ylim(-0.5, 1.5)
     rules.grid(False)
     handles = [Patch(color=RULE_COLOURS[LIMIT_RULES[k]], label=LIMIT_RULES[k]) for k in sorted(set(seen))]
     rules.legend(handles=handles, frameon=False, fontsize=8.5, ncols=5, loc="upper left", bbox_to_anchor=(0, -0.45))
-    _save(figure, [voltage, current, rules], label, path)
+    save(figure, [voltage, current, rules], label, path)
 
 
-def _strip(axis: Any, t: Array, values: Array, row: float, colours: list[str]) -> list[int]:
+def strip(axis: Any, t: Array, values: Array, row: float, colours: list[str]) -> list[int]:
     """Draw states as a coloured strip; returns the states that occur."""
     if len(t) == 0:
         return []
@@ -126,8 +129,8 @@ def _strip(axis: Any, t: Array, values: Array, row: float, colours: list[str]) -
 
 def cells(path: Path, system: System, result: Result, traces: Traces) -> None:
     """Cell voltages as a band, single cells that stand out, and the spread."""
-    figure, (voltage, spread) = _figure(f"Cell voltages: {result.name}", [3, 2], 7)
-    t, label = _time(traces.cell_times)
+    figure, (voltage, spread) = new_figure(f"Cell voltages: {result.name}", [3, 2], 7)
+    t, label = time_axis(traces.cell_times)
     v = traces.cell_rows()[0]
     low, middle, high = _quantiles(v)
     voltage.fill_between(t, low, high, color=BLUE, alpha=0.25, lw=0, label=f"all {v.shape[1]} cells")
@@ -138,7 +141,7 @@ def cells(path: Path, system: System, result: Result, traces: Traces) -> None:
         if bottom - 0.2 < limit_v < -top + 0.2:
             voltage.axhline(limit_v, color=RED, lw=0.8, ls="--", label=f"limit {limit_v:g} V")
     voltage.set_ylabel("V")
-    _legend(voltage)
+    legend(voltage)
     spread.plot(t, 1000 * (high - low), color=ORANGE, lw=0.9, label="highest less lowest")
     far: list[int] = []
     if len(v):
@@ -148,8 +151,8 @@ def cells(path: Path, system: System, result: Result, traces: Traces) -> None:
         spread.plot(t, 1000 * (v[:, cell] - middle), color=colour, lw=0.7, label=f"cell {cell} less median")
     spread.set_ylabel("mV")
     _at_least(spread, LEAST_SPAN_MV)
-    _legend(spread)
-    _save(figure, [voltage, spread], label, path)
+    legend(spread)
+    save(figure, [voltage, spread], label, path)
 
 
 def _reach(values: Array) -> float:
@@ -170,9 +173,9 @@ def _quantiles(block: Any) -> tuple[Array, Array, Array]:
 
 def soc(path: Path, system: System, result: Result, traces: Traces) -> None:
     """SOC as the BMS knows it and as it is, with the uncertainty it claims."""
-    figure, (level, error) = _figure(f"State of charge: {result.name}", [3, 2], 7)
-    t, label = _time(traces.signal("time_s"))
-    tc, _ = _time(traces.cell_times)
+    figure, (level, error) = new_figure(f"State of charge: {result.name}", [3, 2], 7)
+    t, label = time_axis(traces.signal("time_s"))
+    tc, _ = time_axis(traces.cell_times)
     if label == "time in min":
         tc = traces.cell_times / 60.0
     estimated, std = traces.signal("soc_mean"), traces.signal("soc_std")
@@ -182,7 +185,7 @@ def soc(path: Path, system: System, result: Result, traces: Traces) -> None:
     level.plot(t, 100 * estimated, color=ORANGE, lw=1.0, ls="--", label="estimated, mean")
     level.plot(t, 100 * traces.signal("soc"), color=GREEN, lw=0.8, label="estimated, of the pack")
     level.set_ylabel("%")
-    _legend(level, 5)
+    legend(level, 5)
     difference = 100 * (estimated - traces.true("soc_mean"))
     error.fill_between(t, -200 * std, 200 * std, color=BLUE, alpha=0.15, lw=0, label="two standard deviations claimed")
     _, estimate, true, _, _ = traces.cell_rows()
@@ -196,14 +199,14 @@ def soc(path: Path, system: System, result: Result, traces: Traces) -> None:
         reach = max(reach, min(200 * float(np.median(known)), 6 * reach))
     error.set_ylim(-1.3 * reach, 1.3 * reach)
     error.set_ylabel("points of SOC")
-    _legend(error)
-    _save(figure, [level, error], label, path)
+    legend(error)
+    save(figure, [level, error], label, path)
 
 
 def temperatures(path: Path, system: System, result: Result, traces: Traces) -> None:
     """Modules from the coolant's inlet to its outlet, and what pump, fan and heater are asked for."""
-    figure, (warmth, demand) = _figure(f"Temperatures: {result.name}", [3, 1.2], 7)
-    t, label = _time(traces.signal("time_s"))
+    figure, (warmth, demand) = new_figure(f"Temperatures: {result.name}", [3, 1.2], 7)
+    t, label = time_axis(traces.signal("time_s"))
     count = traces.modules.shape[1]
     for k, part in enumerate(np.linspace(0.0, 1.0, count)):
         shade = (0.12 + 0.75 * part, 0.45 - 0.1 * part, 0.70 - 0.5 * part)  # blue at the inlet, red at the outlet
@@ -215,20 +218,20 @@ def temperatures(path: Path, system: System, result: Result, traces: Traces) -> 
         warmth.plot(t, traces.true("coolant_outlet_c"), color=ORANGE, lw=0.9, ls="--", label="coolant out, true")
     warmth.set_ylabel("°C")
     _at_least(warmth, LEAST_SPAN_K)
-    _legend(warmth, 6)
+    legend(warmth, 6)
     for name, colour in (("pump", BLUE), ("fan", GREEN), ("heater", RED)):
         demand.plot(t, 100 * traces.signal(name), color=colour, lw=1.0, label=name)
     demand.set_ylim(-4, 104)
     demand.set_ylabel("demand in %")
-    _legend(demand)
-    _save(figure, [warmth, demand], label, path)
+    legend(demand)
+    save(figure, [warmth, demand], label, path)
 
 
 def balancing(path: Path, system: System, result: Result, traces: Traces) -> None:
     """Which cells are bled when, the heat of it, and the spread of SOC."""
-    figure, (which, heat, spread) = _figure(f"Balancing: {result.name}", [3, 1, 1.4], 8)
-    t, label = _time(traces.signal("time_s"))
-    tc = _time(traces.cell_times)[0] if len(traces.cell_times) else traces.cell_times
+    figure, (which, heat, spread) = new_figure(f"Balancing: {result.name}", [3, 1, 1.4], 8)
+    t, label = time_axis(traces.signal("time_s"))
+    tc = time_axis(traces.cell_times)[0] if len(traces.cell_times) else traces.cell_times
     _, estimate, true, bled, _ = traces.cell_rows()
     extent = (float(t[0]), float(t[-1]), bled.shape[1] - 0.5, -0.5)
     which.imshow(bled.T, aspect="auto", interpolation="nearest", cmap="Oranges", vmin=0, vmax=1, extent=extent)
@@ -238,13 +241,13 @@ def balancing(path: Path, system: System, result: Result, traces: Traces) -> Non
     heat.fill_between(t, 0, watts, color=RED, alpha=0.2, lw=0)
     heat.plot(t, _smooth(watts, round(60 / traces.period_s)), color=RED, lw=1.0, label="mean over a minute")
     heat.set_ylabel("heat in W")
-    _legend(heat)
+    legend(heat)
     spread.plot(tc, 100 * (true.max(axis=1) - true.min(axis=1)), color=INK, lw=1.0, label="true")
     low, _, high = _quantiles(estimate)
     spread.plot(tc, 100 * (high - low), color=ORANGE, lw=0.9, ls="--", label="estimated")
     spread.set_ylabel("SOC spread, points")
-    _legend(spread)
-    _save(figure, [which, heat, spread], label, path)
+    legend(spread)
+    save(figure, [which, heat, spread], label, path)
 
 
 def _smooth(values: Array, width: int) -> Array:
@@ -256,9 +259,9 @@ def _smooth(values: Array, width: int) -> Array:
 
 def timeline(path: Path, system: System, result: Result, traces: Traces) -> None:
     """States, contacts, commands and injected faults, and events."""
-    figure, (axis,) = _figure(f"Course of events: {result.name}", [1], 6.5)
+    figure, (axis,) = new_figure(f"Course of events: {result.name}", [1], 6.5)
     end_s = result.simulated_s
-    span, label = _time(np.array([0.0, end_s]))
+    span, label = time_axis(np.array([0.0, end_s]))
     unit = span[1] / end_s
     names = ["precharge contact", "negative contact", "positive contact", "state"]
     bounds = [c.time_s for c in result.changes] + [end_s]
@@ -269,11 +272,11 @@ def timeline(path: Path, system: System, result: Result, traces: Traces) -> None
         seen.add(change.state)
         for row, closed in enumerate((change.precharge, change.main_negative, change.main_positive)):
             axis.barh(row, width, left=left, height=0.45, color=BLUE if closed else "#eef1f4", lw=0)
-    lanes = 4 + _words(axis, [(at * unit, words, INK) for at, words in result.actions], 4, span[1])
+    lanes = 4 + write_notes(axis, [(at * unit, words, INK) for at, words in result.actions], 4, span[1])
     names += ["commands and faults"] + [""] * (lanes - 5)
     first = lanes
     notes = [(e["time_s"] * unit, e["text"], LEVEL_COLOURS[e["level"]]) for e in _grave(result)]
-    lanes += _words(axis, notes, lanes, span[1])
+    lanes += write_notes(axis, notes, lanes, span[1])
     names += ["events"] + [""] * (lanes - first - 1) if lanes > first else []
     axis.set_yticks(range(len(names)), names)
     axis.tick_params(axis="y", length=0)
@@ -282,10 +285,10 @@ def timeline(path: Path, system: System, result: Result, traces: Traces) -> None
     handles = [Patch(color=STATE_COLOURS[s], label=s) for s in STATES if s in seen]
     told = {e["level"] for e in _grave(result)}
     handles += [Patch(color=LEVEL_COLOURS[level], label=f"event: {level}") for level in LEVELS if level in told]
-    _legend(axis, 8, handles=handles)
+    legend(axis, 8, handles=handles)
     axis.set_xlim(0, span[1])
     figure.set_figheight(2.2 + 0.32 * lanes)
-    _save(figure, [axis], label, path)
+    save(figure, [axis], label, path)
 
 
 def _grave(result: Result) -> list[dict[str, Any]]:
@@ -297,7 +300,7 @@ def _grave(result: Result) -> list[dict[str, Any]]:
     return chosen[:24]
 
 
-def _words(axis: Any, notes: list[tuple[float, str, str]], first: int, width: float) -> int:
+def write_notes(axis: Any, notes: list[tuple[float, str, str]], first: int, width: float) -> int:
     """Write notes at their times, each in the first lane where it does not cover another; returns lanes used."""
     ends: list[float] = []
     for at, words, colour in notes:

@@ -7,9 +7,10 @@ beside it) is checked when a run is prepared, before anything moves.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -114,17 +115,14 @@ class Expectation(SystemPart):
     after: Time | str | None = None
 
 
-class Scenario(SystemPart):
-    """One scenario."""
+class Course(SystemPart):
+    """What the scenarios of a pack and of a site have in common."""
 
     scenario: About
     environment: Environment = Environment()
     start: Start = Start()
     source: Source = Source()
     load: Annotated[list[Load], Field(default_factory=list)]
-    command: Annotated[list[Command], Field(default_factory=list)]
-    fault: Annotated[list[Injection], Field(default_factory=list)]
-    expect: Annotated[list[Expectation], Field(default_factory=list)]
     file: str = ""
 
     @property
@@ -132,13 +130,24 @@ class Scenario(SystemPart):
         """Where its files are looked for."""
         return Path(self.file).parent
 
-    def shortened(self, duration_s: float) -> Scenario:
+    def shortened(self, duration_s: float) -> Self:
         """The same scenario with another duration; expectations that begin later are left out.
 
         One that is still to be fulfilled at the end has until the end.
         """
         about = self.scenario.model_copy(update={"duration_s": duration_s})
         return self.model_copy(update={"scenario": about})
+
+
+class Scenario(Course):
+    """One scenario."""
+
+    command: Annotated[list[Command], Field(default_factory=list)]
+    fault: Annotated[list[Injection], Field(default_factory=list)]
+    expect: Annotated[list[Expectation], Field(default_factory=list)]
+
+
+C = TypeVar("C", bound=Course)
 
 
 def built_in_scenario(profile: str) -> Scenario:
@@ -154,6 +163,11 @@ def load_scenario(path: Path | str) -> Scenario:
     Raises:
         UserError: the file cannot be read, or something in it is wrong.
     """
+    return load_course(path, Scenario, ("load", "command", "fault"))
+
+
+def load_course(path: Path | str, kind: type[C], timed: Sequence[str]) -> C:
+    """As `load_scenario`, for any kind of scenario. `timed` names its lists of what happens `at_s`."""
     values = read_toml(Path(path))
     file = str(path)
     problems: list[Problem] = []
@@ -161,18 +175,18 @@ def load_scenario(path: Path | str) -> Scenario:
         problems.append(Problem("file", None, "unknown key", "put it into [[load]]"))
         values = {key: value for key, value in values.items() if key != "file"}
     try:
-        scenario = Scenario.model_validate({**values, "file": file})
+        course = kind.model_validate({**values, "file": file})
     except ValidationError as error:
-        problems += [problem for _, problem in problems_of(error, Scenario, frozenset({"file"}))]
+        problems += [problem for _, problem in problems_of(error, kind, frozenset({"file"}))]
         raise UserError(*(p.line(file) for p in problems)) from None
-    problems += _load_problems(scenario)
-    problems += _time_problems(scenario)
+    problems += _load_problems(course)
+    problems += _time_problems(course, timed)
     if problems:
         raise UserError(*(p.line(file) for p in problems))
-    return scenario
+    return course
 
 
-def _load_problems(scenario: Scenario) -> list[Problem]:
+def _load_problems(scenario: Course) -> list[Problem]:
     problems = []
     for k, load in enumerate(scenario.load):
         key = f"load[{k}]"
@@ -194,7 +208,7 @@ def _load_problems(scenario: Scenario) -> list[Problem]:
     return problems
 
 
-def _time_problems(scenario: Scenario) -> list[Problem]:
+def _time_problems(scenario: Course, timed: Sequence[str]) -> list[Problem]:
     end = scenario.scenario.duration_s
     problems = []
 
@@ -202,15 +216,15 @@ def _time_problems(scenario: Scenario) -> list[Problem]:
         if at_s is not None and at_s > end:
             problems.append(Problem(key, at_s, f"is after the end of the scenario at {end:g} s", "lengthen duration_s"))
 
-    for name in ("load", "command", "fault"):
+    for name in timed:
         for k, item in enumerate(getattr(scenario, name)):
             late(f"{name}[{k}].at_s", item.at_s)
-    for k, e in enumerate(scenario.expect):
+    for k, e in enumerate(getattr(scenario, "expect", [])):
         for key in ("at_s", "by_s", "from_s", "until_s"):
             late(f"expect[{k}].{key}", getattr(e, key))
         if e.from_s is not None and e.until_s is not None and e.until_s < e.from_s:
             problems.append(Problem(f"expect[{k}].until_s", e.until_s, f"is before from_s {e.from_s:g}", "swap them"))
-    commands = [c.at_s for c in scenario.command]
+    commands = [c.at_s for c in getattr(scenario, "command", [])]
     for k, (before, after) in enumerate(itertools.pairwise(commands), 1):
         if after < before:
             problems.append(Problem(f"command[{k}].at_s", after, f"is before the command at {before:g}", "sort them"))

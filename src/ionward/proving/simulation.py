@@ -62,8 +62,8 @@ class Change:
 
 
 @dataclass
-class Result:
-    """What came out of a run."""
+class RunResult:
+    """What came out of a run, of a pack or of a site."""
 
     name: str
     seed: int
@@ -75,12 +75,9 @@ class Result:
     digest: str
     events: list[dict[str, Any]]
     events_lost: int
-    changes: list[Change]
     actions: list[tuple[float, str]]
     verdicts: list[Verdict]
-    final: dict[str, float]
     masks: list[str] = field(default_factory=list)
-    traces: Traces | None = field(repr=False, default=None)
 
     @property
     def failed(self) -> list[Verdict]:
@@ -105,6 +102,15 @@ class Result:
             "expectations_failed": len(self.failed),
             "masks": self.masks,
         }
+
+
+@dataclass
+class Result(RunResult):
+    """What came out of a pack's run."""
+
+    changes: list[Change] = field(default_factory=list)
+    final: dict[str, float] = field(default_factory=dict)
+    traces: Traces | None = field(repr=False, default=None)
 
 
 class Action(NamedTuple):
@@ -172,7 +178,7 @@ class Simulation:
         checks, wrong = prepare(scenario)
         profile = Profile(np.zeros((2, 0)), False)
         try:
-            profile = build_profile(scenario, system)
+            profile = build_profile(scenario, system.topology.capacity_ah)
         except UserError as error:
             problems += error.problems
         trial = build_plant(system)
@@ -198,7 +204,7 @@ class Simulation:
     def _actions(self) -> list[Action]:
         actions = [Action(self._tick_at(c.at_s), _command_words(c), self._commander(c)) for c in self.scenario.command]
         for k, fault in enumerate(self.scenario.fault):
-            words = _fault_words(fault)
+            words = fault_words(fault)
             actions.append(Action(self._tick_at(fault.at_s), words, self._injector(k, fault)))
             if fault.for_s is not None:
                 end = self._tick_at(fault.at_s + fault.for_s)
@@ -344,7 +350,8 @@ def _command_words(command: Command) -> str:
     return ", ".join(words) or "nothing"
 
 
-def _fault_words(fault: Injection) -> str:
+def fault_words(fault: Injection) -> str:
+    """A fault as a person would say it."""
     words = fault.name.replace("_", " ")
     if fault.place is not None:
         words += f" at {fault.place}"

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from ionward._compile import njit
 from ionward.image.catalogue import Signal, rows
 from ionward.image.layout import Image
-from ionward.image.signals import FAULT, IMAGE_RECORD, IMAGE_SIGNALS, MEASURED
+from ionward.image.signals import FAULT, IMAGE_RECORD, MEASURED
 from ionward.twin.path import can_flow
 from ionward.twin.plant import Plant
 from ionward.twin.rows import CELLS, KON, MAIN_NEGATIVE, MAIN_POSITIVE, PRECHARGE, STATE
@@ -73,11 +73,6 @@ def image_index(name: str) -> tuple[int, int]:
     kind, offset = IMAGE_RECORD.fields[name][:2] if IMAGE_RECORD.fields else (None, 0)
     assert kind is not None
     return SOURCE_NUMBER if kind == np.float64 else SOURCE_COUNT, offset // 8
-
-
-def image_names() -> list[str]:
-    """Scalars of the image that can be watched."""
-    return [s.name for s in IMAGE_SIGNALS]
 
 
 def new_watches(count: int) -> Array:
@@ -149,11 +144,17 @@ def look(watches: Array, time_s: float, image: Image, numbers: Array, counts: An
             value = image.faults[FAULT.level, index]
         else:
             value = image.channels[MEASURED.value, index]
-        watches[WATCH.samples, k] += 1.0
-        watches[WATCH.last, k] = value
-        if watches[WATCH.low, k] <= value <= watches[WATCH.high, k]:
-            if math.isnan(watches[WATCH.inside_s, k]):
-                watches[WATCH.inside_s, k] = time_s
-        elif math.isnan(watches[WATCH.outside_s, k]):
-            watches[WATCH.outside_s, k] = time_s
-            watches[WATCH.outside, k] = value
+        see(watches, k, time_s, value)
+
+
+@njit
+def see(watches: Array, k: int, time_s: float, value: float) -> None:
+    """One watch sees one value."""
+    watches[WATCH.samples, k] += 1.0
+    watches[WATCH.last, k] = value
+    if watches[WATCH.low, k] <= value <= watches[WATCH.high, k]:
+        if math.isnan(watches[WATCH.inside_s, k]):
+            watches[WATCH.inside_s, k] = time_s
+    elif math.isnan(watches[WATCH.outside_s, k]):
+        watches[WATCH.outside_s, k] = time_s
+        watches[WATCH.outside, k] = value

@@ -107,7 +107,7 @@ def protect(parameters: Parameters, command: Any, image: Image, memory: ProtectM
     channel_rules(parameters, image, verdicts)
     connect = command[0]["connect"] > 0
     contactor_rules(parameters, image, verdicts, memory.contactors, connect)
-    bus_rules(parameters, image, verdicts, state)
+    bus_rules(parameters, image, verdicts, state, command[0]["site"] == 0)
     precharge_rules(parameters, image, verdicts, state, connect)
     lost_channel_rules(parameters, image, verdicts, state)
     point_rules(parameters, image, verdicts, memory.points)

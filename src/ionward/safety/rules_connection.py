@@ -128,8 +128,11 @@ def contactor_rules(parameters: Parameters, image: Image, verdicts: Array, conta
 
 
 @njit
-def bus_rules(parameters: Parameters, image: Image, verdicts: Array, state: Any) -> None:
-    """Bus voltage and current against what the commands say: open, closed, precharging."""
+def bus_rules(parameters: Parameters, image: Image, verdicts: Array, state: Any, alone: bool) -> None:
+    """Bus voltage and current against what the commands say: open, closed, precharging.
+
+    A live bus says nothing of the contacts of a pack that is not `alone` on it.
+    """
     s, p, channels = image.scalars[0], parameters.scalars[0], image.channels
     fitted = p["has_contactors"] > 0
     follow_path(p, s, state)
@@ -142,7 +145,7 @@ def bus_rules(parameters: Parameters, image: Image, verdicts: Array, state: Any)
     new_bus = channels[MEASURED.new, CHANNEL.bus_voltage_v] > 0.0
     live = 0.0 if not is_open and share == share else share
     give(verdicts, FAULT_ID.bus_live_while_open, live, live if new_bus else np.nan, CHANNEL.bus_voltage_v,
-         fitted, True, True)  # fmt: skip
+         fitted and alone, True, True)  # fmt: skip
     apart = apart_share(p, s, bus, pack)
     give(verdicts, FAULT_ID.bus_apart_while_closed, apart, apart if new_bus else np.nan, CHANNEL.bus_voltage_v,
          fitted, True, True)  # fmt: skip

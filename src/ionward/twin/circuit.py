@@ -143,7 +143,6 @@ def capacitance(settings: Array) -> float:
 def solve(contactors: Array, settings: Array, state: Array, outputs: Array, profile: Array, fuse_curve: Array) -> None:
     """Bus voltage and pack current over one step, exactly; then what the current does to fuse and contacts."""
     dt_s = settings[SET.dt_s]
-    main = contactors[KON.closed, MAIN_POSITIVE] > 0.0 and contactors[KON.closed, MAIN_NEGATIVE] > 0.0
     charge = path.branch(contactors, settings, state, True)
     discharge = path.branch(contactors, settings, state, False)
     drain_s = 1.0 / settings[SET.bleed_down_ohm] + settings[SET.bus_short_s]
@@ -152,6 +151,17 @@ def solve(contactors: Array, settings: Array, state: Array, outputs: Array, prof
         state[STATE.bus_voltage_v], source_a, drain_s, capacitance(settings), charge, discharge, dt_s,
         settings[SET.charge_voltage_v],
     )  # fmt: skip
+    take_current(contactors, settings, state, fuse_curve, bus_v, last_a, mean_a, square, peak_a)
+
+
+@njit
+def take_current(
+    contactors: Array, settings: Array, state: Array, fuse_curve: Array,
+    bus_v: float, last_a: float, mean_a: float, square: float, peak_a: float,
+) -> None:  # fmt: skip
+    """What the current of one step leaves behind in the pack: `square` is its mean square, `peak_a` keeps its sign."""
+    dt_s = settings[SET.dt_s]
+    main = contactors[KON.closed, MAIN_POSITIVE] > 0.0 and contactors[KON.closed, MAIN_NEGATIVE] > 0.0
     state[STATE.bus_voltage_v] = bus_v
     state[STATE.current_a] = last_a
     state[STATE.current_mean_a] = mean_a

@@ -92,12 +92,9 @@ def flow(
             # i(t) = steady + swing e^(-t/tau): its mean and mean square over the piece.
             steady_a, swing_a = (settled_v - emf_v) / ohm, away_v / ohm
             last_a = steady_a + swing_a * decay
-            mean_a += (steady_a * ends_s + swing_a * tau_s * (1.0 - decay)) / dt_s
-            square += (
-                steady_a * steady_a * ends_s
-                + 2.0 * steady_a * swing_a * tau_s * (1.0 - decay)
-                + swing_a * swing_a * 0.5 * tau_s * (1.0 - decay * decay)
-            ) / dt_s
+            charge_as, square_a2s = integrals(steady_a, swing_a, tau_s, ends_s, decay)
+            mean_a += charge_as / dt_s
+            square += square_a2s / dt_s
             for ampere in (steady_a + swing_a, last_a):
                 peak_a = ampere if abs(ampere) > abs(peak_a) else peak_a
         bus_v = end_v
@@ -109,6 +106,18 @@ def flow(
         bus_v, last_a = 0.0, -discharge[1] / discharge[2]
         mean_a, square, peak_a = last_a, last_a * last_a, last_a
     return bus_v, last_a, mean_a, square, peak_a
+
+
+@njit
+def integrals(steady_a: float, swing_a: float, tau_s: float, ends_s: float, decay: float) -> tuple[float, float]:
+    """Charge and square of a current `steady + swing e^(-t/tau)`, summed up over a time; `decay` is e^(-ends/tau)."""
+    charge_as = steady_a * ends_s + swing_a * tau_s * (1.0 - decay)
+    square_a2s = (
+        steady_a * steady_a * ends_s
+        + 2.0 * steady_a * swing_a * tau_s * (1.0 - decay)
+        + swing_a * swing_a * 0.5 * tau_s * (1.0 - decay * decay)
+    )
+    return charge_as, square_a2s
 
 
 @njit

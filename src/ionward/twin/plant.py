@@ -71,16 +71,28 @@ def step(
     fuse_curve: Array,
 ) -> None:
     """Advance the plant by one step of its own."""
-    dt_s = settings[SET.dt_s]
+    begin_step(settings, state, cells, contactors, outputs, table)
+    circuit.solve(contactors, settings, state, outputs, profile, fuse_curve)
+    end_step(settings, state, cells, contactors, modules, outputs)
+
+
+@njit
+def begin_step(settings: Array, state: Array, cells: Array, contactors: Array, outputs: Array, table: Array) -> None:
+    """What comes before the circuit: contacts as they stand during this step, and the cells as one source."""
     n = cells.shape[1]
-    count = min(n, int(n * dt_s / settings[SET.refresh_s]) + 1)
+    count = min(n, int(n * settings[SET.dt_s] / settings[SET.refresh_s]) + 1)
     first = int(state[STATE.refresh_next])
     electric.refresh(cells, table, settings, first, count)
     state[STATE.refresh_next] = (first + count) % n
 
     circuit.switch(contactors, settings, state, outputs)
     electric.emf(cells, state)
-    circuit.solve(contactors, settings, state, outputs, profile, fuse_curve)
+
+
+@njit
+def end_step(settings: Array, state: Array, cells: Array, contactors: Array, modules: Array, outputs: Array) -> None:
+    """What comes after the circuit: what the current does to the cells, the time, and now and then the heat."""
+    dt_s = settings[SET.dt_s]
     electric.advance(cells, settings, state[STATE.current_mean_a], state[STATE.current_a])
 
     number = int(state[STATE.step]) + 1

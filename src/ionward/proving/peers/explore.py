@@ -7,7 +7,9 @@ The world is small so that it can be exhausted, and says here what it leaves out
 - At the beginning of each period at most one *event* happens: one message of one unit to another is lost, comes twice,
   or comes a period late; a direction between two units is cut for good, or whole again; a unit stands still for some
   periods, or goes on; or it is started anew. The number of events of a course is bounded, their choice is not.
-- Packs close after two periods in the role and are then connected; all are alike and want to be connected.
+- Packs close after two periods in the role and are then connected; all are alike and want to be connected. A contact
+  on its way may close and stay so for eight periods after its unit looked at the role last, which is what units keep
+  their promises longer for.
 
 After every step of every unit the invariants are checked. States that were seen at the same time with the same number
 of events left are looked at once.
@@ -26,7 +28,8 @@ from ionward.peers.message import MESSAGE_RECORD
 from ionward.peers.unit import OWN_RECORD, PeerState, may_close, may_speak, new_state, sent, step, take
 
 PERIOD_US = 20_000
-CLOSING_PERIODS = 2
+CLOSING_PERIODS, OPENING_PERIODS = 2, 8
+RELEASE_US = OPENING_PERIODS * PERIOD_US
 EVENTS = ("lose", "double", "late", "cut", "mend", "freeze", "thaw", "restart")
 
 
@@ -73,8 +76,8 @@ def laid(state: PeerState) -> tuple[PeerState, npt.NDArray[np.uint8]]:
 class World:
     """A site whose whole state can be kept and put back."""
 
-    def __init__(self, units: int, weights: Any = 1) -> None:
-        self.units, self.weights = units, weights
+    def __init__(self, units: int, weights: Any = 1, release_us: int = RELEASE_US) -> None:
+        self.units, self.weights, self.release_us = units, weights, release_us
         states = [laid(self._new(k, 1, 0)) for k in range(units)]
         self.states, self._rows = [s for s, _ in states], [row for _, row in states]
         # Of each pair (from, to): a message under way, one that is a period late, and whether the direction is cut.
@@ -83,13 +86,16 @@ class World:
         self.cut = np.zeros((units, units), np.int8)
         self.frozen, self.boots = np.zeros(units, np.int8), np.ones(units, np.int8)
         self.closing, self.connected = np.zeros(units, np.int8), np.zeros(units, np.int8)
+        self.opening = np.zeros(units, np.int8)  # periods for which a contact may still be closed
         self.period = 0
         self._own = np.zeros(1, OWN_RECORD)
         self._parts = (*self._rows, self.mail, self.there, self.cut, self.frozen, self.boots, self.closing,
-                       self.connected)  # fmt: skip
+                       self.connected, self.opening)  # fmt: skip
 
     def _new(self, k: int, boot: int, now_us: int) -> PeerState:
-        return new_state(k, self.units, boot, now_us, site=1, software=1, weights=self.weights)
+        return new_state(
+            k, self.units, boot, now_us, site=1, software=1, weights=self.weights, release_us=self.release_us
+        )
 
     def keep(self) -> bytes:
         """Everything that the next period depends on."""
@@ -130,11 +136,17 @@ class World:
             self.cut[a, b] = event.kind == "cut"
         elif event.kind in ("freeze", "thaw"):
             self.frozen[a] = event.kind == "freeze"
-            self.closing[a] = self.connected[a] = 0
+            self._let_go(a)
         else:
             self.boots[a] += 1
-            self.closing[a] = self.connected[a] = 0
+            self._let_go(a)
             self._rows[a][:] = laid(self._new(a, int(self.boots[a]), self.clock_us(a)))[1]
+
+    def _let_go(self, k: int) -> None:
+        """Its contactors are no longer driven. One that was on its way may be closed for a while."""
+        if self.closing[k]:
+            self.opening[k] = OPENING_PERIODS
+        self.closing[k] = self.connected[k] = 0
 
     def clock_us(self, k: int) -> int:
         """A unit's clock at its moment of this period."""
@@ -145,6 +157,7 @@ class World:
         late, late_there = self.mail[1].copy(), self.there[1].copy()
         self.there[1] = 0
         for k in range(self.units):
+            self.opening[k] = max(self.opening[k] - 1, 0)
             if not self.frozen[k]:
                 self._turn(k)
             look(k)
@@ -160,8 +173,9 @@ class World:
                 self.there[0, a, k] = 0
                 take(state, self.mail[0, a, k], now_us)
         self._close(k, now_us)
-        self._own[0] = (350.0, 0.1, 0.0, 0.0, 100.0, 100.0, 0.5, 1.0, 1.0, self.connected[k], self.closing[k] > 0, 1,
-                        0, 2, 0)  # fmt: skip
+        trying = self.closing[k] > 0 or self.opening[k] > 0
+        self._own[0] = (350.0, 0.1, 0.0, 0.0, 100.0, 100.0, 0.5, 1.0, 1.0, self.connected[k], trying, 1, 0, 2, 0,
+                        0)  # fmt: skip
         step(state, self._own[0], now_us)
         if state.decision[0]["send"]:
             sent(state, now_us)
@@ -170,8 +184,10 @@ class World:
                     self.mail[0, k, b], self.there[0, k, b] = state.message[0], 1
 
     def _close(self, k: int, now_us: int) -> None:
-        if self.connected[k] or not may_close(self.states[k], now_us):
-            self.closing[k] = 0
+        if self.connected[k] or self.opening[k]:
+            return
+        if not may_close(self.states[k], now_us):
+            self._let_go(k)
             return
         self.closing[k] += 1
         if self.closing[k] > CLOSING_PERIODS:
@@ -184,10 +200,7 @@ class World:
         ]
         if len(speak) > 1:
             return f"units {speak} speak at once"
-        close = [
-            k for k in range(self.units)
-            if not self.frozen[k] and self.closing[k] and may_close(self.states[k], self._then(k, moment))
-        ]  # fmt: skip
+        close = [k for k in range(self.units) if self.closing[k] or self.opening[k]]
         return f"units {close} close at once" if len(close) > 1 else ""
 
     def _then(self, k: int, moment: int) -> int:
@@ -195,9 +208,14 @@ class World:
         return self.period * PERIOD_US + moment * PERIOD_US // self.units + k * 1_000_000
 
 
-def explore(units: int, events: int, periods: int, weights: Any = 1, settle: int = 0) -> Explored:
-    """Look at every course of so many periods with at most so many events, after `settle` periods without any."""
-    world, found = World(units, weights), Explored()
+def explore(
+    units: int, events: int, periods: int, weights: Any = 1, settle: int = 0, release_us: int = RELEASE_US
+) -> Explored:
+    """Look at every course of so many periods with at most so many events, after `settle` periods without any.
+
+    `release_us`: so much longer units keep their promises about closing (less than what contacts take is too little).
+    """
+    world, found = World(units, weights, release_us), Explored()
     frontier: dict[tuple[bytes, int], tuple[Event | None, ...]] = {}
 
     def go(course: tuple[Event | None, ...]) -> bool:
