@@ -212,6 +212,22 @@ def test_an_empty_pack_is_not_connected_to_a_charger_that_stands_above_it() -> N
 
 @pytest.mark.verifies("SR-135")
 @pytest.mark.parametrize("discharge", [False, True])
+@pytest.mark.parametrize("ticks", [0, 1, 2, 3, 4, 5])
+def test_a_charge_switch_is_not_closed_by_a_bus_reading_that_froze_a_moment_ago(ticks: int, discharge: bool) -> None:
+    bus = one_way()
+    bus.source_v = bus.pack_v + 10.0
+    bus.step(10)
+    forbid(bus, discharge=discharge)
+    bus.frozen_v = bus.pack_v - 0.5
+    bus.step(ticks)
+    bus.command["connect"] = 1
+    for _ in range(300):
+        bus.step()
+        assert not any(bus.driven.values())
+
+
+@pytest.mark.verifies("SR-135")
+@pytest.mark.parametrize("discharge", [False, True])
 def test_a_charge_switch_is_not_closed_while_the_bus_reading_stands_still(discharge: bool) -> None:
     bus = one_way()
     bus.frozen_v, bus.source_v = bus.pack_v - 0.5, bus.pack_v + 10.0

@@ -112,6 +112,21 @@ def test_a_bus_reading_that_stands_still_is_not_closed_onto(held: bool) -> None:
     assert (bus.state, bus.reason) == ("fault", "all precharge tries are used up")
 
 
+@pytest.mark.verifies("SR-140")
+@pytest.mark.parametrize("ticks", [0, 1, 2, 3, 4, 5])
+def test_a_bus_reading_that_froze_at_the_packs_voltage_a_moment_ago_is_not_closed_onto(ticks: int) -> None:
+    """For some samples it reads like a bus that matches; the bus itself goes on rising."""
+    bus = Bus()
+    bus.source_v = bus.pack_v - 20.0
+    bus.step(10)
+    bus.frozen_v, bus.source_v = bus.pack_v, bus.pack_v + 3.0
+    bus.step(ticks)
+    bus.command["connect"] = 1
+    for _ in range(500):
+        bus.step()
+        assert not (bus.closed[POSITIVE] and bus.closed[NEGATIVE])
+
+
 def test_a_bus_reading_that_moves_again_is_believed_again() -> None:
     bus = Bus()
     bus.frozen_v = bus.pack_v

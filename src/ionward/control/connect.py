@@ -26,6 +26,7 @@ from ionward.control.contactors import (
     fits_at,
     forbidden,
     go,
+    is_believed,
     keeps_matching,
     open_all,
     open_in_order,
@@ -130,12 +131,12 @@ def _held_back(p: Any, s: Any, m: Array, command: Any) -> int:
         reason = bus_differs(p, m, command)
         if reason != HOLD_NONE:
             return reason
+    if p["one_way"] > 0 and wanted_ways(p, s) != WAYS_DISCHARGE and stands_still(m):
+        return HOLD_BUS_FROZEN  # a charge switch alone lets a bus above the pack rush into the cells
     # In a site the bus comes to the pack in its own time: there the wish is never refused.
     in_the_way = not joins(p, m, command) and _bus_is_in_the_way(p, s, m)
     if in_the_way or (m[SEQ.refused] == 1.0 and command["site"] != 1):
         return HOLD_BUS_LIVE
-    if p["one_way"] > 0 and wanted_ways(p, s) != WAYS_DISCHARGE and stands_still(m):
-        return HOLD_BUS_FROZEN  # a charge switch alone lets a bus above the pack rush into the cells
     if not s["time_s"] >= m[SEQ.resume_s]:
         return int(m[SEQ.why]) if m[SEQ.why] != HOLD_NONE else HOLD_RESISTOR_HOT
     if m[SEQ.heat_j] > RESISTOR_RESUME * p["precharge_energy_max_j"]:
@@ -146,7 +147,9 @@ def _held_back(p: Any, s: Any, m: Array, command: Any) -> int:
 @njit
 def _bus_is_in_the_way(p: Any, s: Any, m: Array) -> bool:
     """The bus is live and stands elsewhere than the pack, or passes by. Above it, the wish is refused after a while."""
-    if m[SEQ.bus_fitted] == 0.0 or keeps_matching(m) or abs(m[SEQ.bus_v]) < p["bus_dead_v"]:
+    # A single one-way switch is enough to let current flow; of ordinary contactors it is the second one that does.
+    may_begin = is_believed(m) if p["one_way"] > 0 else keeps_matching(m)
+    if m[SEQ.bus_fitted] == 0.0 or may_begin or abs(m[SEQ.bus_v]) < p["bus_dead_v"]:
         m[SEQ.live_s] = math.nan
         return False
     if math.isnan(m[SEQ.live_s]):
@@ -349,9 +352,13 @@ def _negative_on_live_bus(p: Any, s: Any, m: Array, command: Any) -> None:
         open_all(s, m, STATE_STANDBY, HOLD_MEASUREMENT)
     elif not (_may_meet(p, s, m) or (ways == WAYS_CHARGE and m[SEQ.negative] == CLOSED)):
         open_all(s, m, STATE_STANDBY, HOLD_BUS_LIVE)
+    elif fits(p, s, m, ways) and stands_still(m):
+        open_all(s, m, STATE_STANDBY, HOLD_BUS_FROZEN)
     elif _has_closed(p, s, m, command, m[SEQ.negative]):
         if ways == WAYS_CHARGE:
             go(s, m, STATE_CONNECTED, STEP_NONE, HOLD_DISCHARGE_BLOCKED)
             return
+        if fits(p, s, m, ways) and not is_believed(m):
+            return  # until it is, or leaves
         drive(s, 1, 1, 0)
         go(s, m, STATE_CLOSING, STEP_POSITIVE, HOLD_NONE)

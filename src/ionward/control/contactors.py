@@ -289,6 +289,12 @@ def keeps_matching(m: Array) -> bool:
 
 
 @njit
+def is_believed(m: Array) -> bool:
+    """The bus has matched for longer than a reading that is frozen takes to be known as one. Meets SR-140."""
+    return bool(m[SEQ.bus_agrees] > STILL_SAMPLES and not stands_still(m))
+
+
+@njit
 def stands_still(m: Array) -> bool:
     """The bus reading has not moved by one digit of late: it may be frozen, and tells nothing of the bus then."""
     return bool(m[SEQ.bus_still] >= STILL_SAMPLES)

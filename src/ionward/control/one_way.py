@@ -23,8 +23,8 @@ from ionward.control.contactors import (
     drive,
     fits,
     go,
+    is_believed,
     is_driven,
-    keeps_matching,
     may_break,
     open_all,
     stands_still,
@@ -96,8 +96,8 @@ def restore(p: Any, s: Any, m: Array) -> None:
             s["state_reason"] = HOLD_MEASUREMENT
         elif stands_still(m):
             s["state_reason"] = HOLD_BUS_FROZEN
-        elif s["main_negative_close"] == 0 or keeps_matching(m) or above:
-            _close(s, keeps_matching(m))
+        elif s["main_negative_close"] == 0 or is_believed(m) or above:
+            _close(s, is_believed(m))
         elif p["has_precharge"] == 0:
             _close(s, abs(m[SEQ.bus_v]) < p["bus_dead_v"])
         elif not fits(p, s, m, WAYS_DISCHARGE):
