@@ -19,6 +19,8 @@ def main() -> None:
         app(["demo", str(EXAMPLES / "ev-96s.toml"), "--out", made], standalone_mode=False)
         for name in ("pack", "soc", "cells"):
             shutil.copy(Path(made) / f"{name}.png", ASSETS / f"ev-hour{'' if name == 'pack' else '-' + name}.png")
+        app(["simulate", str(EXAMPLES / "site-4x96s.toml"), "--out", made], standalone_mode=False)
+        shutil.copy(Path(made) / "site.png", ASSETS / "site-currents.png")
     for cell in ("lg-18650hg2", "a123-26650"):
         app(["cells", "show", cell, "--plot", str(ASSETS / f"{cell}.png")], standalone_mode=False)
 

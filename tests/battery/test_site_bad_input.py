@@ -64,6 +64,15 @@ CASES = [
         ".toml file, from this file",
     ),
     (
+        ('pack = "ev-96s.toml"', 'pack = "."'),
+        'site.toml: unit[0].pack: value ".": is a folder; allowed: the path of a pack\'s .toml file, from this file',
+    ),
+    (
+        ('pack = "ev-96s.toml"', f'pack = "{"long" * 100}"'),
+        f'site.toml: unit[0].pack: value "{"long" * 14}...: cannot be read: File name too long; allowed: the path of a '
+        "pack's .toml file, from this file",
+    ),
+    (
         ('pack = "ev-96s.toml"', 'pack = "site.toml"'),
         'site.toml: unit[0].pack: value "site.toml": describes a site; allowed: the file of one pack',
     ),

@@ -165,8 +165,7 @@ def _packs(
     by_file: dict[Path, System | None] = {}
     for place, unit in zip(places, site.unit, strict=True):
         path, key = folder / unit.pack, f"unit[{place}].pack"
-        if not path.is_file():
-            what = "is a folder" if path.is_dir() else f"there is no such file in {folder}"
+        if what := _not_a_file(path):
             problems.append(Problem(key, unit.pack, what, "allowed: the path of a pack's .toml file, from this file"))
         elif is_site_file(path):
             problems.append(Problem(key, unit.pack, "describes a site", "allowed: the file of one pack"))
@@ -182,6 +181,16 @@ def _packs(
             if found is not None:
                 systems[unit.pack] = found
     return systems
+
+
+def _not_a_file(path: Path) -> str:
+    """Why no file can be read there; empty: one can."""
+    try:
+        if path.is_dir():
+            return "is a folder"
+        return "" if path.is_file() else f"there is no such file in {path.parent}"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
 
 
 def _complete(written: SiteFile, systems: dict[str, System], file: str) -> Site:

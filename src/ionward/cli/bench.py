@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +19,8 @@ Figures = dict[str, float | None]
 
 # Part -> the file in `bench/` whose `figures()` measures it.
 PARTS = ("ekf", "tick", "twin", "history")
-REACTION, FAILURES = "reaction", "failures"
+REACTION, FAILURES, PEERS = "reaction", "failures", "peers"
+ALONE = (REACTION, FAILURES, PEERS)
 
 MEANING = {
     "ekf_ns_per_cell_96": ("EKF step, 96 cells", "ns per cell"),
@@ -55,7 +55,12 @@ MEANING = {
 }
 
 
-def _load(part: str) -> Callable[[], Figures]:
+def load_benchmark(part: str) -> Any:
+    """The module `bench/<part>.py` of the source tree.
+
+    Raises:
+        UserError: there is no source tree.
+    """
     path = Path(ionward.__file__).parents[2] / "bench" / f"{part}.py"
     spec = importlib.util.spec_from_file_location(f"ionward_bench_{part}", path)
     if not path.is_file() or spec is None or spec.loader is None:
@@ -65,27 +70,28 @@ def _load(part: str) -> Callable[[], Figures]:
     module: Any = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # cached compiled code looks for the module that it came from
     spec.loader.exec_module(module)
-    figures: Callable[[], Figures] = module.figures
-    return figures
+    return module
 
 
 def bench(
     parts: Annotated[
         list[str] | None,
-        typer.Argument(help=f"Which parts: {', '.join(PARTS)} (all if left out), or {REACTION}, {FAILURES}."),
+        typer.Argument(help=f"Which parts: {', '.join(PARTS)} (all if left out), or one of {', '.join(ALONE)}."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     cycle_ms: Annotated[float | None, typer.Option(help="Of these two: the cycle, 1 or 10 (default).")] = None,
     seconds: Annotated[float | None, typer.Option(min=1, help="Of `reaction`: how long (default 30).")] = None,
     faults: Annotated[bool, typer.Option("--faults", help="Of `reaction`: ten faults in turn.")] = False,
-    trials: Annotated[int | None, typer.Option(min=1, help="Of `failures`: trials of each (default 50).")] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Of `failures` and `peers`: trials of each (default 50).")
+    ] = None,
     system: Annotated[Path | None, typer.Option(help="Of these two: system file (default: the EV example).")] = None,
 ) -> None:
     """Measure how fast this machine runs the BMS, beside named references in the same run.
 
-    Two more measure the real processes, each by itself: `reaction` from a raw overcurrent sample (with --faults: from
+    Three more measure real processes, each by itself: `reaction` from a raw overcurrent sample (with --faults: from
     those of ten faults in turn) to the contactor output, `failures` from the death or freezing of control or guard to
-    open contacts.
+    open contacts, `peers` from the loss of one of three units to the others' going on without it.
     """
     chosen = parts or list(PARTS)
     if chosen == [REACTION]:
@@ -98,16 +104,21 @@ def bench(
 
         bench_failures(system, cycle_ms if cycle_ms is not None else 10.0, trials or 50, as_json)
         return
+    if chosen == [PEERS] and cycle_ms is None and seconds is None and system is None and not faults:
+        from ionward.cli.peers_bench import bench_peers
+
+        bench_peers(trials or 50, as_json)
+        return
     if cycle_ms is not None or seconds is not None or system is not None or trials is not None or faults:
         raise UserError(f"--cycle-ms, --seconds, --faults, --trials and --system belong to {REACTION} and {FAILURES}")
     if unknown := [p for p in chosen if p not in PARTS]:
-        also = f"; '{unknown[0]}' is measured by itself" if unknown[0] in (REACTION, FAILURES) else ""
+        also = f"; '{unknown[0]}' is measured by itself" if unknown[0] in ALONE else ""
         raise UserError(f"unknown benchmark '{unknown[0]}': choose from {', '.join(PARTS)}{also}")
     results: Figures = {}
     console = Console(stderr=True)
     for part in chosen:
         with console.status(f"measuring {part} …"):
-            results.update(_load(part)())
+            results.update(load_benchmark(part).figures())
     if as_json:
         typer.echo(json.dumps(results))
         return

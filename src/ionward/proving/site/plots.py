@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.patches import Patch
 
 from ionward.battery.site import Site
-from ionward.image.signals import STATES
+from ionward.image.signals import STATE_INIT, STATES
 from ionward.proving.plots import (
     BLUE,
     GREEN,
@@ -80,7 +80,8 @@ def course(path: Path, site: Site, result: SiteResult, traces: SiteTraces) -> No
     axis.tick_params(axis="y", length=0)
     axis.set_ylim(lanes - 0.3, -0.6)
     axis.grid(axis="y", visible=False)
-    handles = [Patch(color=STATE_COLOURS[STATES[k]], label=STATES[k]) for k in sorted(seen)]
+    words = {STATE_INIT: "init, or its unit does not run"}
+    handles = [Patch(color=STATE_COLOURS[STATES[k]], label=words.get(k, STATES[k])) for k in sorted(seen)]
     handles.append(Patch(color=INK, label="line: speaks for the site"))
     legend(axis, 8, handles=handles)
     figure.set_figheight(4.2 + 0.3 * lanes)

@@ -2,6 +2,7 @@
 
 The arrays of packs differ in length, but their types do not. So a tuple of arrays is written down once, as compiled
 code holds it (pointers, lengths, strides), and is read back by its number. Nothing is compiled anew for another site.
+What is compiled is kept by type, so the tuples have to be of types that every process can import.
 """
 
 from __future__ import annotations

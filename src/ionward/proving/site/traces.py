@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ionward.proving.site.loop import SITE, SITE_SIGNALS, Unit
+from ionward.image.signals import STATE_INIT
+from ionward.proving.site.loop import LIFE, SITE, SITE_SIGNALS, Unit
 from ionward.proving.watch import TRUTH
 
 Array = npt.NDArray[np.float64]
@@ -16,9 +17,11 @@ Array = npt.NDArray[np.float64]
 PACK_COLUMNS = ("current_a", "soc", "soc_true", "state", "connected", "charge_limit_a", "discharge_limit_a")
 
 
-def _essentials(unit: Unit) -> tuple[float, ...]:
+def _essentials(unit: Unit, runs: int) -> tuple[float, ...]:
+    """One value for each column. The state of a unit that does not run is init."""
     s, truth = unit.image.scalars[0], unit.truth
-    return (truth[TRUTH.current_a], s["soc"], truth[TRUTH.soc_mean], s["state"], truth[TRUTH.contactors_closed],
+    state = s["state"] if runs == 1 else STATE_INIT
+    return (truth[TRUTH.current_a], s["soc"], truth[TRUTH.soc_mean], state, truth[TRUTH.contactors_closed],
             s["charge_limit_a"], s["discharge_limit_a"])  # fmt: skip
 
 
@@ -33,7 +36,9 @@ class SiteTraces:
     def keep(self, sim: Any) -> None:
         """Keep this instant of a `SiteWorld`."""
         self._facts.append(sim.world.facts.copy())
-        self._packs.append([_essentials(unit) for unit in sim.units])
+        self._packs.append(
+            [_essentials(unit, runs) for unit, runs in zip(sim.units, sim.world.life[LIFE.runs], strict=True)]
+        )
 
     def close(self) -> None:
         """No more instants come."""
