@@ -1,11 +1,12 @@
 """Peers in real processes, over Zenoh and loopback: how soon they notice that one is lost, and go on without it.
 
 Three processes run the shipped peer step (`peers.unit`) in a cycle of 10 ms each, and talk over `link.zenoh`. They are
-peers and nothing else: no tick, no pack. Again and again the one that speaks is harmed, at a random moment:
+peers and nothing else: no tick, no pack. They ask for the priority of control (FIFO), and go on without where it is not
+permitted. Again and again the one that speaks is harmed, at a random moment:
 
 - `killed`: its process ends (SIGKILL).
 - `frozen`: it is stopped, and goes on later (SIGSTOP, SIGCONT).
-- `hung`: Python hangs in one call that never returns; its network threads go on.
+- `hung`: it hangs in a call that never returns, interpreter lock and all; its network threads go on.
 - `partitioned`: it drops all that it would send and all that came in. Its connections stay, as with a cable that was
   cut a moment ago, so that nothing but silence tells.
 
@@ -19,6 +20,7 @@ one of them speaks (`takeover`), and until both tell limits without its share (`
 from __future__ import annotations
 
 import argparse
+import ctypes
 import gc
 import json
 import os
@@ -43,11 +45,12 @@ SETTLED_S = 0.3  # so long all must agree before the next harm
 WAITS_S = 20.0  # longer than anything takes that works
 
 
-def be_unit(me: int, boot: int, endpoints: list[str]) -> None:
+def be_unit(me: int, boot: int, endpoints: list[str], fifo: bool) -> None:
     """One unit, until it is killed. Tells each change of what it thinks as a line of JSON."""
     from ionward.link.zenoh import ZenohTransport
     from ionward.peers.message import BadMessageError, decode, encode, software_digest
     from ionward.peers.unit import OWN_RECORD, new_state, sent, step, take
+    from ionward.runtime.role import PRIORITY, ask_fifo
 
     own = np.zeros(1, OWN_RECORD)
     for name, value in (
@@ -56,6 +59,8 @@ def be_unit(me: int, boot: int, endpoints: list[str]) -> None:
     ):  # fmt: skip
         own[name] = value
     os.set_blocking(0, False)
+    if fifo:
+        ask_fifo(PRIORITY["control"])  # before the network's threads start, which inherit it
     state = new_state(me, UNITS, boot, now_us(), site=DIGEST, software=software_digest(), margin=0.0, rise_a_per_s=1e9)
     transport = ZenohTransport(me, endpoints, DIGEST)
     gc.freeze()
@@ -64,7 +69,7 @@ def be_unit(me: int, boot: int, endpoints: list[str]) -> None:
         asked = read_command()
         if asked == "hang":
             tell(harmed_us=now_us())
-            sum(range(10**15))
+            ctypes.PyDLL(None).sleep(3600)  # with the interpreter's lock held
         elif asked in ("cut", "mend"):
             cut = asked == "cut"
             tell(harmed_us=now_us())
@@ -121,12 +126,13 @@ def read_command() -> str:
 class Unit:
     """A unit's process, and what it told."""
 
-    def __init__(self, me: int, boot: int, endpoints: list[str]) -> None:
+    def __init__(self, me: int, boot: int, endpoints: list[str], fifo: bool) -> None:
         self.me = me
         self.told: list[dict[str, Any]] = []
         self.harmed_us = 0
         self.process = subprocess.Popen(
-            [sys.executable, __file__, "--unit", str(me), "--boot", str(boot), "--endpoints", *endpoints],
+            [sys.executable, __file__, "--unit", str(me), "--boot", str(boot), *([] if fifo else ["--ordinary"]),
+             "--endpoints", *endpoints],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         threading.Thread(target=self._listen, daemon=True).start()
@@ -172,11 +178,14 @@ def until(done: Callable[[], bool], otherwise: str) -> None:
 class Bench:
     """Three units, harmed in turn."""
 
-    def __init__(self, seed: int = 1) -> None:
+    def __init__(self, seed: int = 1, fifo: bool = True) -> None:
         self.chance = random.Random(seed)
         self.endpoints = [f"tcp/127.0.0.1:{port}" for port in free_ports(UNITS)]
-        self.boot = 1
-        self.units = [Unit(me, self.boot, self.endpoints) for me in range(UNITS)]
+        self.boot, self.fifo = 1, fifo
+        self.units = [self.unit(me) for me in range(UNITS)]
+
+    def unit(self, me: int) -> Unit:
+        return Unit(me, self.boot, self.endpoints, self.fifo)
 
     def settle(self) -> Unit:
         """Wait until all hear each other and one speaks; that one."""
@@ -235,7 +244,7 @@ class Bench:
         else:
             victim.kill()
             self.boot += 1
-            self.units[victim.me] = Unit(victim.me, self.boot, self.endpoints)
+            self.units[victim.me] = self.unit(victim.me)
 
     def quiet(self, seconds: float) -> int:
         """How often a healthy unit was taken for lost."""
@@ -291,13 +300,15 @@ def round_trips(number: int) -> dict[str, float]:
     return percentiles(times_ms[50:])
 
 
-def measure(rounds: int, harms: tuple[str, ...] = HARMS, load: int = 0, seed: int = 1) -> dict[str, Any]:
+def measure(
+    rounds: int, harms: tuple[str, ...] = HARMS, load: int = 0, seed: int = 1, fifo: bool = True
+) -> dict[str, Any]:
     """All figures: for each measure and kind of harm p50, p99 and max in ms; `rounds` of each kind."""
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(load)]
     names = ("loss_detect_ms", "takeover_ms", "reshare_ms")
     figures: dict[str, Any] = {"rounds": rounds, "load": load, **{name: {} for name in names}}
     try:
-        bench = Bench(seed)
+        bench = Bench(seed, fifo)
         try:
             for how in harms:
                 found = [bench.harm(how) for _ in range(rounds)]
@@ -319,6 +330,7 @@ def main() -> None:
     parser.add_argument("--harm", choices=HARMS, action="append", help="only this kind (may be given again)")
     parser.add_argument("--load", type=int, default=0, help="processes beside that only calculate")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--ordinary", action="store_true", help="ordinary priority, instead of control's FIFO")
     parser.add_argument("--quiet", type=float, help="only count false losses, for so many seconds")
     for name in ("--unit", "--boot"):
         parser.add_argument(name, type=int, default=None if name == "--unit" else 1, help=argparse.SUPPRESS)
@@ -326,10 +338,13 @@ def main() -> None:
     parser.add_argument("--echo", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.unit is not None:
-        (be_echo if asked.echo else be_unit)(asked.unit, asked.boot, asked.endpoints)
+        if asked.echo:
+            be_echo(asked.unit, asked.boot, asked.endpoints)
+        else:
+            be_unit(asked.unit, asked.boot, asked.endpoints, not asked.ordinary)
     elif asked.quiet is not None:
         busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(asked.load)]
-        bench = Bench(asked.seed)
+        bench = Bench(asked.seed, not asked.ordinary)
         try:
             print(json.dumps({"quiet_s": asked.quiet, "load": asked.load, "false_losses": bench.quiet(asked.quiet)}))
         finally:
@@ -337,7 +352,11 @@ def main() -> None:
             for process in busy:
                 process.kill()
     else:
-        print(json.dumps(measure(asked.rounds, tuple(asked.harm or HARMS), asked.load, asked.seed), indent=2))
+        print(
+            json.dumps(
+                measure(asked.rounds, tuple(asked.harm or HARMS), asked.load, asked.seed, not asked.ordinary), indent=2
+            )
+        )
 
 
 if __name__ == "__main__":

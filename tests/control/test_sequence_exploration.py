@@ -17,6 +17,7 @@ from ionward.image.signals import (
     HOLD_BUS_FROZEN,
     HOLD_CHARGE_BLOCKED,
     HOLD_DISCHARGE_BLOCKED,
+    HOLD_PEERS,
     OPEN_NONE,
     OPEN_NOW,
     SEQUENCE_REASONS,
@@ -25,11 +26,12 @@ from ionward.image.signals import (
 
 MAY_BREAK_A = 100.0
 # Contactors of which one may break a large discharge current; a pack without feedback contacts whose resistor bears
-# little; one without a precharge path.
+# little; one without a precharge path; one of several on a common bus.
 PACKS: dict[str, dict[str, Any]] = {
     "one may break it": {**breaking(MAY_BREAK_A), "negative_break_discharge_a": 2000.0, "precharge_tries": 2},
     "no feedback": {**breaking(MAY_BREAK_A), "feedback": False, "precharge_energy_max_j": 300.0, "precharge_tries": 2},
     "no precharge": {**breaking(MAY_BREAK_A), "has_precharge": 0},
+    "in a site": {**breaking(MAY_BREAK_A), "in_site": True, "precharge_tries": 2},
 }
 
 
@@ -68,6 +70,9 @@ def broken_rule(before: Moment, inputs: Inputs, after: Moment, explorer: Explore
         "connected otherwise": state != "connected" or now == {POSITIVE: True, NEGATIVE: True, PRECHARGE: False},
         "closed onto another voltage": POSITIVE not in newly or may_close(after, explorer),
         "closed without a wish": inputs.connect == 1 or not newly,
+        "began without consent": inputs.consent or not newly,
+        "went on without consent": inputs.consent or state not in ("precharge", "closing") or now[POSITIVE],
+        "precharged a bus that others hold": not (explorer.in_site and PRECHARGE in newly) or is_dead(before, explorer),
         "left the fault": state_of(before) != "fault" or state == "fault" or may_leave(before, inputs, after),
     }
     return next((rule for rule, holds in rules.items() if not holds), "")
@@ -81,6 +86,11 @@ def may_close(after: Moment, explorer: Explorer) -> bool:
     return bool(dead or abs(bus_v - pack_v) <= p["precharge_done_v"])
 
 
+def is_dead(moment: Moment, explorer: Explorer) -> bool:
+    """The bus was dead when the connection began."""
+    return bool(abs(moment.fields[SEQ.bus_start_v]) < explorer.bus.parameters.scalars[0]["bus_dead_v"])
+
+
 def may_leave(before: Moment, inputs: Inputs, after: Moment) -> bool:
     """Protection is content, nobody wishes to connect, and the sequence's own fault has been acknowledged."""
     acknowledged = before.fields[SEQ.own_fault] == 0.0 or after.acknowledged > before.fields[SEQ.acknowledged]
@@ -88,7 +98,7 @@ def may_leave(before: Moment, inputs: Inputs, after: Moment) -> bool:
 
 
 @pytest.mark.xdist_group("exploration")
-@pytest.mark.verifies("SR-121", "SR-122", "SR-143", "SR-211")
+@pytest.mark.verifies("SR-121", "SR-122", "SR-143", "SR-211", "SR-240")
 @pytest.mark.parametrize("pack", PACKS)
 def test_no_tick_of_any_state_breaks_a_rule(pack: str) -> None:
     assert not explored(pack).broken
@@ -102,6 +112,8 @@ def test_every_state_step_and_reason_is_reached() -> None:
     # No inputs of the exploration: a bus reading that stands still (tests/control/test_sequence.py), and switches that
     # block one direction (tests/control/test_one_way.py).
     elsewhere = {SEQUENCE_REASONS[k] for k in (HOLD_BUS_FROZEN, HOLD_CHARGE_BLOCKED, HOLD_DISCHARGE_BLOCKED)}
+    # Of what the site says, the exploration knows one; the others are told alike (tests/control/test_site.py).
+    elsewhere |= set(SEQUENCE_REASONS[HOLD_PEERS + 1 :])
     assert {reason_of(moment) for moment in moments} | elsewhere == set(SEQUENCE_REASONS)
 
 

@@ -36,6 +36,7 @@ class Inputs(NamedTuple):
     acknowledge: bool = False
     latched: bool = False
     enables: bool = True
+    consent: bool = True
 
 
 ONE_DIFFERENCE: tuple[dict[str, Any], ...] = (
@@ -73,14 +74,16 @@ NOW_OTHERWISE: tuple[dict[str, Any], ...] = (
     {"current_a": -1000.0},
     {"current_a": 1000.0},
 )
+# What the other packs say, to a pack that is one of several.
+OF_A_SITE: tuple[dict[str, Any], ...] = ({"consent": False}, {"consent": False, "bus": "pack"})
 # A tick on time, some slow ones with the same inputs, and one after everything that a step may wait for.
 PACES = ((1, DT), (3, 0.3), (1, 40.0))
 
 
-def alphabet() -> Iterator[tuple[Inputs, int]]:
+def alphabet(in_site: bool) -> Iterator[tuple[Inputs, int]]:
     """Inputs and for how many ticks: wish and request, with one thing at most that is not as it should be."""
     for ticks, wait_s in PACES:
-        for other in ONE_DIFFERENCE:
+        for other in (*ONE_DIFFERENCE, *(OF_A_SITE if in_site else ())):
             yield Inputs(1, OPEN_NONE, wait_s, **other), ticks
         for other in WITHOUT_WISH:
             yield Inputs(0, OPEN_NONE, wait_s, **other), ticks
@@ -103,9 +106,9 @@ class Moment(NamedTuple):
 class Explorer:
     """One pack and everything that its sequence can do."""
 
-    def __init__(self, **options: Any) -> None:
-        self.bus = Bus(**options)
-        self.bus.command["supervised"] = 1
+    def __init__(self, in_site: bool = False, **options: Any) -> None:
+        self.bus, self.in_site = Bus(**options), in_site
+        self.bus.command["supervised"], self.bus.command["site"] = 1, int(in_site)
         self.moments: dict[tuple[Any, ...], Moment] = {}
 
     def now(self) -> Moment:
@@ -137,6 +140,7 @@ class Explorer:
         s["latched_faults"] = int(inputs.latched)
         command = bus.command
         command["connect"], command["enables"] = inputs.connect, int(inputs.enables)
+        command["may_close"] = int(self.in_site and inputs.consent)
         command["acknowledge_count"] += int(inputs.acknowledge)
         sequence(bus.parameters, command, bus.image, bus.memory)
 
@@ -164,7 +168,7 @@ class Explorer:
         first = self.now()
         self.moments[self.node()] = first
         waiting = deque([first])
-        letters = list(alphabet())
+        letters = list(alphabet(self.in_site))
         while waiting:
             start = waiting.popleft()
             for inputs, ticks in letters:

@@ -32,12 +32,12 @@ def test_a_process_that_dies_is_told_and_replaced(monkeypatch: pytest.MonkeyPatc
 def test_every_job_can_be_run() -> None:
     """With the compiler off a job only goes through its motions, which is quick."""
     environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
-    jobs = ("simulation", "logs", "recordings", "live cycle", "live", "battery", "no such job", "recordings")
+    jobs = ("simulation", "site", "logs", "recordings", "live cycle", "live", "battery", "no such job", "recordings")
     done = subprocess.run(
         [sys.executable, "-m", "ionward.proving.warm"],
         input="\n".join(jobs), env=environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert done.stdout.split("\n") == [*[warm.DONE] * 6, "KeyError: 'no such job'", warm.DONE, ""]
+    assert done.stdout.split("\n") == [*[warm.DONE] * 7, "KeyError: 'no such job'", warm.DONE, ""]
 
 
 def test_what_is_compiled_is_not_compiled_again(monkeypatch: pytest.MonkeyPatch) -> None:

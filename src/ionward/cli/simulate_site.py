@@ -18,11 +18,13 @@ def simulate_site(
     from ionward.battery.site import load_site
     from ionward.cli.simulation_view import progress_display
     from ionward.cli.site_view import print_site_result
+    from ionward.cli.warmup import compile_first
     from ionward.image.build import pack_checks
     from ionward.proving.site.report import write_site_report
     from ionward.proving.site.scenario import built_in_site_scenario, load_site_scenario
     from ionward.proving.site.simulation import SiteSimulation
 
+    compile_first(command="simulate a site")
     described = load_site(site, pack_checks())
     chosen = load_site_scenario(scenario) if scenario else built_in_site_scenario()
     if duration_s is not None:

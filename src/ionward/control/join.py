@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from ionward._compile import njit
-from ionward.control.contactors import SEQ, STILL_SAMPLES, keeps_matching, stands_still
+from ionward.control.contactors import SEQ, is_believed, keeps_matching, stands_still
 from ionward.image.inputs import Array
 from ionward.image.signals import (
     HOLD_BUS_FROZEN,
@@ -51,5 +51,5 @@ def bus_differs(p: Any, m: Array, command: Any) -> int:
         return HOLD_NONE
     if stands_still(m) and keeps_matching(m):
         return HOLD_BUS_FROZEN
-    # Longer than a pack alone: until a reading that froze where it matches would have been told.
-    return HOLD_NONE if m[SEQ.bus_agrees] > STILL_SAMPLES else HOLD_BUS_LIVE
+    # Before it begins, so that no turn is taken for a reading that froze where it matches.
+    return HOLD_NONE if is_believed(m) else HOLD_BUS_LIVE

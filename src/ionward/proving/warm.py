@@ -31,6 +31,20 @@ cells_per_module = 32
 cells_in_parallel = 40
 """
 
+SITE = """
+[site]
+name = "warm-up"
+
+[[unit]]
+name = "a"
+pack = "system.toml"
+weight = 2
+
+[[unit]]
+name = "b"
+pack = "system.toml"
+"""
+
 DONE = "done"
 LOG = "time_s,current_a,voltage_v,temperature_c\n" + "".join(f"{k},-1.0,3.7,25.0\n" for k in range(20))
 CAPTURE = "time_s,current_a,voltage_v\n" + "".join(f"{k / 100:.2f},-1.0,118.4\n" for k in range(50))
@@ -47,12 +61,14 @@ JOBS: dict[str, tuple[str, ...]] = {
     "recordings": (),
     "simulation": ("tick", "battery", "recordings"),
     "logs": ("tick",),
+    "site": ("simulation",),
     "proof": ("simulation",),
 }
 # What a command uses, where it is not everything.
 USED: dict[str, tuple[str, ...]] = {
     "run": ("live cycle", "live", "battery", "recordings"),
     "simulate": ("simulation",),
+    "simulate a site": ("site",),
     "replay": ("simulation",),
     "export": ("simulation",),
     "plot": ("simulation",),
@@ -211,6 +227,17 @@ def _loops(folder: Path) -> None:
     replay(recording)
 
 
+def _site(folder: Path) -> None:
+    from ionward.battery.site import load_site
+    from ionward.proving.site.scenario import built_in_site_scenario
+    from ionward.proving.site.simulation import SiteSimulation
+
+    (folder / "system.toml").write_text(SYSTEM, encoding="utf-8")
+    (folder / "site.toml").write_text(SITE, encoding="utf-8")
+    scenario = built_in_site_scenario().model_copy(update={"command": [], "fault": [], "trouble": [], "expect": []})
+    SiteSimulation(load_site(folder / "site.toml"), scenario.shortened(0.05), keep_traces=False).run()
+
+
 def _logs(folder: Path) -> None:
     from ionward.battery.library import load_cell
     from ionward.battery.logs import read_log
@@ -254,7 +281,7 @@ def _job(name: str) -> None:
         "battery": preload.preload_plant,
         "live": preload.preload_binding,
     }
-    by_running = {"recordings": _recordings, "simulation": _loops, "logs": _logs, "proof": _proof}
+    by_running = {"recordings": _recordings, "simulation": _loops, "logs": _logs, "site": _site, "proof": _proof}
     if name in by_types:
         by_types[name]()
     elif name in by_running:

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from helpers.scenarios import small_system
-from helpers.site_runs import prepared, run_site, site_scenario, small_site, told
+from helpers.site_runs import prepared, random_troubles, run_site, site_scenario, small_site, told
+from ionward.peers.lease import PEER
 from ionward.proving.site.loop import LIFE
 from ionward.proving.site.scenario import built_in_site_scenario
 from ionward.twin.rows import CELLS, SET, STATE
@@ -124,6 +125,25 @@ def test_messages_that_are_lost_doubled_late_and_broken_leave_one_speaker_at_mos
     assert not result.failed
     assert result.mail["lost"] > 100 < result.mail["broken"]
     assert result.mail["doubled"] > 100 < result.mail["cut"]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_happens_no_two_speak_or_close_and_no_current_gets_out_of_hand(seed: int) -> None:
+    units = 2 + seed % 4
+    simulated = {k: {"soc": 0.6 + 0.004 * ((7 * seed + 3 * k) % 5 - 2)} for k in range(units)}
+    result = run_site(random_troubles(seed, units, 12.0), small_site(units, simulated=simulated), seed)
+    assert not result.failed
+    assert len(told(result, "contacts closed")) >= units  # something closed, and not only once
+
+
+def test_units_that_each_believe_to_be_the_majority_are_found_out() -> None:
+    cut = [{"at_s": 0.0, "cut": [["a"], ["b"], ["c"]]}]
+    simulation = prepared(site_scenario(3.0, trouble=cut, expect=ONE_OF_EACH))
+    for k, unit in enumerate(simulation.sim.units):
+        unit.peers.peers[PEER.weight, k] = 100
+    result = simulation.run()
+    assert "speakers at most 1 at any time" in [verdict.text for verdict in result.failed]
+    assert "closing at most 1 at any time" in [verdict.text for verdict in result.failed]
 
 
 def test_one_pack_that_fails_takes_itself_out_and_the_others_carry_on() -> None:

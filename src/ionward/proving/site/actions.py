@@ -51,6 +51,11 @@ def _name(sim: SiteWorld, number: int | None) -> str:
     return "" if number is None else sim.site.units[number].name
 
 
+def _said(sim: SiteWorld, unit: str | int) -> str:
+    """A unit as a scenario names it, by its name rather than its number."""
+    return unit if isinstance(unit, str) else sim.site.units[unit].name
+
+
 def command_words(command: SiteCommand) -> str:
     """A command as a person would say it."""
     words = []
@@ -111,7 +116,7 @@ def trouble_words(sim: SiteWorld, trouble: Trouble) -> str:
         words = {"kill": "its unit is gone", "restart": "its unit is started anew", "freeze": "its unit stands still"}
         return words[kind] + (f" for {trouble.for_s:g} s" if kind == "freeze" else "")
     if kind == "cut":
-        sides = [", ".join(str(unit) for unit in side) for side in trouble.cut or []]
+        sides = [", ".join(_said(sim, unit) for unit in side) for side in trouble.cut or []]
         return f"network cut: {' | '.join(sides)}" + (" | the rest" if len(sides) == 1 else "")
     if kind == "delay_s":
         return f"messages take up to {1000 * (trouble.delay_s or 0):g} ms"

@@ -32,7 +32,7 @@ from ionward.proving.site.network import Network, forget, next_due, post, share
 from ionward.proving.site.table import at
 from ionward.proving.watch import EARLY_S, TRUTH, WATCH, look, look_at_truth, see
 from ionward.twin.plant import Plant, measure
-from ionward.twin.rows import CELLS, KON, MAIN_NEGATIVE, MAIN_POSITIVE, OUT, SET, STATE
+from ionward.twin.rows import CELLS, KON, MAIN_NEGATIVE, MAIN_POSITIVE, OUT, PRECHARGE, SET, STATE
 from ionward.twin.site_bus import SiteBus, after_bus, before_bus, solve_bus
 
 Array = npt.NDArray[np.float64]
@@ -293,7 +293,8 @@ def look_at_site(places: Any, like: Unit, world: World, now_us: int) -> None:
             if may_speak(unit.peers, clock_us(life, u, now_us)):
                 speakers += 1
         driven = out[OUT.main_positive] + out[OUT.main_negative] + out[OUT.precharge] > 0.0
-        if driven and not both and (s["state"] == STATE_PRECHARGE or s["state"] == STATE_CLOSING):
+        touches = closed[MAIN_POSITIVE] + closed[MAIN_NEGATIVE] + closed[PRECHARGE] > 0.0
+        if (driven or touches) and not both and (s["state"] == STATE_PRECHARGE or s["state"] == STATE_CLOSING):
             closing += 1
         if both:
             connected += 1
