@@ -355,6 +355,27 @@ def test_the_role_that_ends_in_the_middle_opens_in_time_and_is_nobodys_failure()
     assert site.connected() == [0, 2]
 
 
+@pytest.mark.verifies("SR-242")
+def test_who_gives_a_try_up_keeps_its_turn_until_its_contacts_are_proven_open() -> None:
+    site = three()
+    pack = site.packs[1]
+    while pack.state != "precharge":
+        site.step()
+    site.run(0.1)
+    pack.scalars["cells_usable"] = 90
+    ticks = 0
+    while pack.state != "standby":
+        opening = pack.state == "opening"
+        site.step()
+        if opening:
+            assert pack.own["closing"][0] == 1
+            assert pack.state_of_site.close["stands"][0] == 1
+            ticks += 1
+    assert ticks > 0
+    site.run(0.1)
+    assert pack.state_of_site.close["stands"][0] == 0
+
+
 # --- taken out, and back
 
 
