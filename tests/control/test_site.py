@@ -269,7 +269,7 @@ def test_a_plan_made_from_wrong_facts_ends_at_its_own_measurement(emf_v: float, 
     assert site.connected() == [0, 2]
     site.packs[1].wish["connect"] = 1
     for liar in (0, 2):  # its cells are of very high resistance, it says
-        site.packs[liar].state_of_site.setup["cable_ohm"] = 5.0
+        site.packs[liar].state_of_site.setup["way_ohm"] = 5.0
     site.run(3.0)
     state = site.packs[1].state_of_site
     assert site.connected() == [0, 2]
@@ -432,7 +432,7 @@ def test_several_that_are_taken_out_go_one_after_the_other() -> None:
 def test_what_a_unit_is_told_of_its_pack() -> None:
     system = load_system(example("ev-96s"))
     setup = pack_setup(system, 0.002)
-    assert setup["cable_ohm"] == 0.002
+    assert setup["way_ohm"] == pytest.approx(0.002 + 96 * 0.00008)
     assert setup["tolerance_v"] == pytest.approx(
         system.sensors.pack_voltage.tolerance + system.sensors.bus_voltage.tolerance
     )

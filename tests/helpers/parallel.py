@@ -66,7 +66,7 @@ class Parallel:
 
     def __init__(self, packs: list[Pack], seed: int = 0, **setup: Any) -> None:
         self.packs, self.random = packs, random.Random(seed)
-        self.setup = {"cable_ohm": CABLE_OHM, "tolerance_v": 0.2, "site": 7, "software": 3, **setup}
+        self.setup = {"way_ohm": CABLE_OHM, "tolerance_v": 0.2, "site": 7, "software": 3, **setup}
         self.now_us = 0
         for k, pack in enumerate(packs):
             pack.state_of_site = new_state(k, len(packs), 1, self.clock_us(k), **self.setup)

@@ -71,11 +71,17 @@ def new_site_wish() -> Any:
 
 
 def pack_setup(system: System, cable_ohm: float) -> dict[str, Any]:
-    """What `peers.unit.new_state` is told of this unit's own pack: its way to the bus in Ω, and how far its two voltage
-    sensors may differ.
+    """What `peers.unit.new_state` is told of this unit's own pack.
+
+    `way_ohm`: from its cells to the bus as the description has it: joints and cable (contactors and fuse add some
+    tenths of a milliohm). `tolerance_v`: how far its two voltage sensors may differ.
     """
+    joints_ohm = system.topology.busbar_resistance_ohm * system.topology.series
     sensors = system.sensors
-    return {"cable_ohm": cable_ohm, "tolerance_v": sensors.pack_voltage.tolerance + sensors.bus_voltage.tolerance}
+    return {
+        "way_ohm": joints_ohm + cable_ohm,
+        "tolerance_v": sensors.pack_voltage.tolerance + sensors.bus_voltage.tolerance,
+    }
 
 
 def release_us(systems: Iterable[System]) -> int:
@@ -164,7 +170,7 @@ def own_facts(state: PeerState, own: Any, image: Image, parameters: Parameters, 
         turn["emf_v"] = s["cell_voltage_sum_v"] - (cells_ohm * s["current_a"] if connected else 0.0)
     if math.isnan(s["cell_voltage_sum_v"]):
         turn["emf_v"] = math.nan
-    o["emf_v"], o["resistance_ohm"] = turn["emf_v"], cells_ohm + state.setup[0]["cable_ohm"]
+    o["emf_v"], o["resistance_ohm"] = turn["emf_v"], cells_ohm + state.setup[0]["way_ohm"]
     o["bus_v"] = usable(image.channels, CHANNEL.bus_voltage_v)
     o["current_a"] = s["current_a"] if connected else 0.0
     o["charge_limit_a"], o["discharge_limit_a"] = s["charge_limit_a"], s["discharge_limit_a"]

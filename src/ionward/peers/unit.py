@@ -63,7 +63,7 @@ SETUP_RECORD = record(
         Signal("rise_a_per_s", "A/s", "The site's limits rise no faster than this; they fall at once"),
         Signal("join_timeout_us", "µs", "A pack that waits for longer tells a person", "i8"),
         Signal("bring_together", "", "To charge the lowest goes first, to discharge the highest", "i8", 0, 1),
-        Signal("cable_ohm", "Ω", "Way from the contactors to the common bus and back"),
+        Signal("way_ohm", "Ω", "Way from the cells to the common bus and back: joints and cable"),
         Signal("tolerance_v", "V", "Pack and bus sensor may differ by this when both read the same voltage"),
     )
 )
@@ -139,7 +139,7 @@ def new_state(
     weights: Any = 1, period_us: int = 20_000, deadline_us: int = 60_000, lease_us: int = 100_000,
     margin_us: int = 1_000, margin: float = 0.1, join_share: float = 0.5, fallback_share: float = 0.0,
     rise_a_per_s: float = 50.0, release_us: int = 170_000, join_timeout_us: int = 1_800_000_000,
-    bring_together: bool = True, cable_ohm: float = 0.0, tolerance_v: float = 0.0,
+    bring_together: bool = True, way_ohm: float = 0.0, tolerance_v: float = 0.0,
 ) -> PeerState:  # fmt: skip
     """A unit that was just started and has heard of nobody.
 
@@ -153,14 +153,14 @@ def new_state(
         known_term: the highest term of before, where it was kept.
         weights: of the votes, one for each unit or one for all.
         period_us, deadline_us, lease_us, margin_us: see SETUP_RECORD and `lease`.
-        margin, join_share, fallback_share, rise_a_per_s, join_timeout_us, bring_together, cable_ohm, tolerance_v: see
+        margin, join_share, fallback_share, rise_a_per_s, join_timeout_us, bring_together, way_ohm, tolerance_v: see
             SETUP_RECORD.
         release_us: so long after the role was looked at last the contactors of any unit of the site are open for
             certain: a cycle, the life of enables, and the time to open. The same in all units.
     """
     setup, unit = np.zeros(1, SETUP_RECORD), np.zeros(1, UNIT_RECORD)
     setup[0] = (period_us, deadline_us, margin, join_share, fallback_share, rise_a_per_s, join_timeout_us,
-                bring_together, cable_ohm, tolerance_v)  # fmt: skip
+                bring_together, way_ohm, tolerance_v)  # fmt: skip
     unit[0] = (me, boot, 0, now_us, lease_us, margin_us, period_us)
     message, decision = new_message(), np.zeros(1, DECISION_RECORD)
     message["unit"], message["units"], message["boot"] = me, units, boot
