@@ -16,6 +16,7 @@ import numpy.typing as npt
 from ionward._compile import njit
 from ionward.battery.site import Site
 from ionward.image.catalogue import Signal, rows
+from ionward.image.inputs import CHANNEL
 from ionward.peers.share import allowed
 from ionward.proving.prove.invariants import (
     FOUND,
@@ -29,6 +30,7 @@ from ionward.proving.prove.invariants import (
     check_pyrofuse,
     check_switching,
     check_values,
+    is_off,
 )
 from ionward.proving.prove.quantities import WAY_ANY
 from ionward.proving.site.loop import HEARD, LIFE, SITE, Unit, World, run_site
@@ -252,14 +254,14 @@ def check_joining(places: Any, like: Unit, world: World, dog: SiteDog, time_s: f
         chatters = plant.contactors[KON.chatters_s, MAIN_POSITIVE] + plant.contactors[KON.chatters_s, MAIN_NEGATIVE]
         by_itself = welded or packs[JOIN.welded, u] > 0.0 or chatters > 0.0 or not is_whole(plant.state)
         if closed and packs[JOIN.main_closed, u] == 0.0 and not by_itself:
-            judge_joining(world, dog, u, time_s)
+            judge_joining(world, dog, u, is_off(plant, CHANNEL.bus_voltage_v), time_s)
         packs[JOIN.main_closed, u] = 1.0 if closed else 0.0
         packs[JOIN.welded, u] = 1.0 if welded else 0.0
 
 
 @njit
-def judge_joining(world: World, dog: SiteDog, u: int, time_s: float) -> None:
-    """The currents with pack `u` on the bus, against all pulse ratings."""
+def judge_joining(world: World, dog: SiteDog, u: int, off: bool, time_s: float) -> None:
+    """The currents with pack `u` on the bus, against all pulse ratings. `off`: its bus sensor is."""
     legs, source_a = world.bus.legs, world.bus.state[STATE.source_a]
     siemens, weighted = of_bus(legs, u)
     own_s, own_v = 1.0 / legs[LEG.ohm, u], legs[LEG.emf_v, u]
@@ -267,7 +269,7 @@ def judge_joining(world: World, dog: SiteDog, u: int, time_s: float) -> None:
     settled_v = (weighted + own_v * own_s + source_a) / (siemens + own_s)
     settled_a = (settled_v - own_v) * own_s if siemens > 0.0 else 0.0
     worst_a = first_a if abs(first_a) > abs(settled_a) else settled_a
-    if beyond(dog.packs, u, worst_a):
+    if beyond(dog.packs, u, worst_a) and not (off and siemens == 0.0):
         note_site(dog, SITE_INVARIANT.mismatched_joining, time_s, u, worst_a)
     if siemens == 0.0:
         return
@@ -334,7 +336,8 @@ def circuit_law(places: Any, like: Unit, world: World, packs: Array) -> tuple[fl
     given as tolerance, as large as it is at this moment: the others can only go by what it says, and what it does
     about its own sensors its own invariants judge. The limits themselves, who is on the bus, and the sums are not.
 
-    A pack whose unit is gone or stands still while its contacts stay welded is known to nobody: it excuses all.
+    A pack whose unit is gone or stands still while its contacts stay welded is known to nobody: it excuses all. So does
+    one behind an open fuse until its unit has found that out and opened, for which the pack's own proof has its budget.
     """
     legs = world.bus.legs
     n = legs.shape[1]
@@ -343,6 +346,8 @@ def circuit_law(places: Any, like: Unit, world: World, packs: Array) -> tuple[fl
     high, low = 0.0, math.inf
     for u in range(n):
         unit = at(places, u, like)
+        if main_closed(unit.plant) and not is_whole(unit.plant.state):
+            return math.inf, math.inf
         if not (main_closed(unit.plant) and legs[LEG.conducts, u] > 0.0):
             continue
         if stays_closed(unit.plant) and packs[JOIN.heard, u] == 0.0:
