@@ -183,6 +183,20 @@ def test_old_and_doubled_messages_are_not_heard_twice() -> None:
     assert (state.members[MEMBER.old] > 0).any()
 
 
+@pytest.mark.parametrize("boot", [1, 2])
+def test_a_unit_that_was_replaced_is_heard_again_though_it_counts_its_starts_anew(boot: int) -> None:
+    """Also where its number happens to be that of the one before."""
+    site = four()
+    site.restart(3)
+    settled(site, 20.0)
+    site.kill(3)
+    site.run(2.5)
+    site.boots[3] = boot - 1
+    site.restart(3)
+    site.run(1.0)
+    assert all(site.decision(k)["everybody"] == 1 for k in range(4))
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_whatever_happens_never_two_speak_or_close_and_peace_heals_everything(seed: int) -> None:
     """Loss, delay, doubled messages, kills, freezes and divided networks; `Site.check` looks after every cycle."""

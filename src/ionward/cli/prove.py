@@ -11,11 +11,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from ionward.battery.site import is_site_file
 from ionward.errors import UserError
 
 
 def prove(
-    system: Annotated[Path, typer.Argument(help="System file (TOML).")],
+    system: Annotated[Path, typer.Argument(help="File of a pack or of a site (TOML).")],
     fault: Annotated[str | None, typer.Option(help="Only this fault (`ionward faults` lists them).")] = None,
     point: Annotated[str | None, typer.Option(help="Only this operating point, such as charge or standby.")] = None,
     random: Annotated[bool, typer.Option("--random/--no-random", help="The campaign of random faults.")] = True,
@@ -23,6 +24,9 @@ def prove(
         bool, typer.Option("--cases/--no-cases", help="Single faults and fault-free drives; else the campaign alone.")
     ] = True,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the campaign.")] = 1,
+    scenarios: Annotated[
+        int | None, typer.Option(min=1, help="Of a site: scenarios of the campaign, instead of about a minute's worth.")
+    ] = None,
     hours: Annotated[
         float | None, typer.Option(help="Simulated hours of the campaign, instead of about a minute's worth.")
     ] = None,
@@ -41,8 +45,25 @@ def prove(
 ) -> None:
     """Prove a pack: every fault is injected into its simulated battery, and the reaction is measured and judged.
 
+    Of a site of several packs the campaign is run: random combined faults, and what must never happen.
+
     Exit code 1 when a fault is missed, late or falsely raised, or an invariant is broken; 2 for wrong input.
     """
+    if hours is not None and not (math.isfinite(hours) and hours > 0):
+        raise UserError(f"--hours {hours:g}: allowed: a number of simulated hours above 0")
+    if is_site_file(system):
+        from ionward.cli.prove_site import prove_site
+
+        for option, given in (("--fault", fault), ("--point", point), ("--html", html), ("--all", show_all),
+                              ("--no-random", not random), ("--no-cases", not cases)):  # fmt: skip
+            if given:
+                raise UserError(f"{system}: is a site, of which the campaign alone is run; leave {option} out")
+        if scenarios is not None and hours is not None:
+            raise UserError("--scenarios and --hours both say how much is run; leave one of them out")
+        prove_site(system, seed, scenarios, hours, resume, replay, workers, as_json)
+        return
+    if scenarios is not None:
+        raise UserError(f"{system}: is a single pack; --scenarios is for a site: give --hours instead")
     from ionward.cli.prove_view import print_proof, print_replay, progress_display
     from ionward.image.build import load_pack
     from ionward.image.masks import Moment, with_masks
@@ -54,8 +75,6 @@ def prove(
         raise UserError("--no-cases --no-random: nothing is left to prove; leave one of them out")
     if not cases and (fault is not None or point is not None):
         raise UserError("--no-cases: --fault and --point choose among the cases; leave one of them out")
-    if hours is not None and not (math.isfinite(hours) and hours > 0):
-        raise UserError(f"--hours {hours:g}: allowed: a number of simulated hours above 0")
     if html is not None and not html.parent.is_dir():
         raise UserError(f"--html {html}: the folder {html.parent} does not exist; make it first")
     described, parameters = load_pack(system)

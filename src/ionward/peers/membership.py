@@ -94,7 +94,9 @@ def hear(message: Any, unit: Any, own: Any, peers: Integers, members: Integers, 
     if u == unit["me"]:
         return HEARD_OWN
     boot, counter = peers[PEER.boot, u], peers[PEER.counter, u]
-    restarted = message["boot"] > boot or (message["boot"] < boot and now_us - peers[PEER.heard_us, u] > REPLACED_US)
+    # A unit that was replaced counts from the beginning: an old number may even be the same one.
+    anew = message["boot"] < boot or (message["boot"] == boot and message["counter"] <= counter)
+    restarted = message["boot"] > boot or (anew and now_us - peers[PEER.heard_us, u] > REPLACED_US)
     if not restarted and (message["boot"] != boot or message["counter"] <= counter):
         members[MEMBER.old, u] += 1
         return HEARD_OLD

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 import ionward
+from ionward.battery.site import Site
 from ionward.battery.system import System
 from ionward.errors import UserError
 from ionward.image.build import system_size
@@ -206,14 +207,14 @@ def run_scenario(system: System, parameters: Any, seed: int, number: int) -> Fin
 
     violations = []
     for invariant, values in broken(everything).items():
-        keep, values = _shrunk(invariant, everything, values, broken)
+        keep, values = shrunk(invariant, everything, values, broken)
         words = [*scenario.habits(), *(scenario.faults[k].words() for k in keep)]
         violations.append(Violation(number, invariant, *values, keep, words))
     ticks = max(1, math.ceil(scenario.duration_s / system.cycle.period_s - 1e-6))
     return Finished(number, ticks, round(ticks * system.cycle.period_s, 9), violations)
 
 
-def _shrunk(
+def shrunk(
     invariant: str, keep: list[int], values: tuple[float, int, float],
     broken: Callable[[Sequence[int]], dict[str, tuple[float, int, float]]],
 ) -> tuple[list[int], tuple[float, int, float]]:  # fmt: skip
@@ -252,14 +253,14 @@ def numbers(system: System, seed: int, hours: float | None) -> int:
 class Journal:
     """Finished scenarios in a file of JSON lines, so that a long campaign goes on where it was interrupted."""
 
-    def __init__(self, path: Path, system: System, seed: int) -> None:
+    def __init__(self, path: Path, described: System | Site, seed: int, violation: type[Violation] = Violation) -> None:
         """Open or continue.
 
         Raises:
-            UserError: the file cannot be used, or belongs to another pack, seed or version.
+            UserError: the file cannot be used, or belongs to another pack or site, seed or version.
         """
-        self._path = path
-        head = {"ionward": ionward.__version__, "seed": seed, "pack": _fingerprint(system)}
+        self._path, self._violation = path, violation
+        head = {"ionward": ionward.__version__, "seed": seed, "pack": _fingerprint(described)}
         self.finished: list[Finished] = []
         try:
             if path.exists() and path.stat().st_size:
@@ -277,9 +278,11 @@ class Journal:
         try:
             values = [json.loads(line) for line in whole]
             if values and values[0] != head:
-                raise UserError(f"--resume {self._path}: belongs to another pack, seed or version; name another file")
+                raise UserError(
+                    f"--resume {self._path}: belongs to another pack or site, seed or version; name another file"
+                )
             self.finished = [
-                Finished(v["number"], v["ticks"], v["simulated_s"], [Violation(**found) for found in v["found"]])
+                Finished(v["number"], v["ticks"], v["simulated_s"], [self._violation(**found) for found in v["found"]])
                 for v in values[1:]
             ]
         except (ValueError, KeyError, TypeError, AttributeError):
@@ -300,8 +303,11 @@ class Journal:
         self._file.close()
 
 
-def _fingerprint(system: System) -> str:
-    return hashlib.sha256(repr(system.model_dump(exclude={"file"})).encode()).hexdigest()[:16]
+def _fingerprint(described: System | Site) -> str:
+    exclude: dict[str, Any] = {"file": True}
+    if isinstance(described, Site):
+        exclude["units"] = {"__all__": {"system": {"file": True}}}
+    return hashlib.sha256(repr(described.model_dump(exclude=exclude)).encode()).hexdigest()[:16]
 
 
 def run_campaign(
@@ -342,7 +348,7 @@ def replay(system: System, parameters: Any, which: str) -> Iterator[tuple[float,
     Raises:
         UserError: there is no such scenario.
     """
-    seed, number, keep = _which(which)
+    seed, number, keep = which_scenario(which)
     scenario = make_scenario(system, seed, number)
     if keep is None:
         keep = list(range(len(scenario.faults)))
@@ -358,7 +364,12 @@ def replay(system: System, parameters: Any, which: str) -> Iterator[tuple[float,
     return iter(sorted(story))
 
 
-def _which(text: str) -> tuple[int, int, list[int] | None]:
+def which_scenario(text: str) -> tuple[int, int, list[int] | None]:
+    """Seed, number and faults (None: all) of `SEED:NUMBER[:FAULTS]`.
+
+    Raises:
+        UserError: it is written in another way.
+    """
     parts = text.split(":")
     try:
         if len(parts) not in (2, 3):

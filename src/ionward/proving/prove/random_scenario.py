@@ -96,7 +96,7 @@ def make_scenario(system: System, seed: int, number: int) -> RandomScenario:
         number, duration_s, start, temperature_c,
         bool(random.random() < OBEYS), bool(random.random() < OBEYS),
         _profile(random, system, duration_s), _wishes(random, duration_s),
-        tuple(sorted(_fault(random, system, duration_s) for _ in range(random.integers(1, FAULTS_MOST + 1)))),
+        tuple(sorted(random_fault(random, system, duration_s) for _ in range(random.integers(1, FAULTS_MOST + 1)))),
     )  # fmt: skip
 
 
@@ -125,7 +125,8 @@ def _wishes(random: Any, duration_s: float) -> tuple[Wish, ...]:
         wishes.append(Wish(at_s, True, bool(random.random() < 0.1)))
 
 
-def _fault(random: Any, system: System, duration_s: float) -> RandomFault:
+def random_fault(random: Any, system: System, duration_s: float) -> RandomFault:
+    """One fault of the catalogue, at a random place, time and strength."""
     at_s = float(random.uniform(FIRST_FAULT_S if random.random() < 0.9 else 0.0, max(0.8 * duration_s, 5.0)))
     for_s = float(random.uniform(0.1, 40.0)) if random.random() < HEALS else None
     while True:

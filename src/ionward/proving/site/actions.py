@@ -31,7 +31,7 @@ def actions_of(sim: SiteWorld, scenario: SiteScenario, tick_at: Callable[[float]
         if fault.for_s is not None:
             actions.append(Action(tick_at(fault.at_s + fault.for_s), f"{words} ends", end))
     for trouble in scenario.trouble:
-        words, (begin, end) = trouble_words(sim, trouble), _troubler(sim, trouble)
+        words, (begin, end) = trouble_words(trouble), _troubler(sim, trouble)
         actions.append(Action(tick_at(trouble.at_s), words, begin))
         if trouble.for_s is not None and trouble.freeze is None:
             after = "is started anew" if trouble.kill is not None else f"{words} ends"
@@ -109,7 +109,7 @@ def _injector(sim: SiteWorld, fault: SiteInjection) -> tuple[Do, Do]:
     return begin, end
 
 
-def trouble_words(sim: SiteWorld, trouble: Trouble) -> str:
+def trouble_words(trouble: Trouble) -> str:
     """A trouble as a person would say it."""
     kind = trouble.kinds[0]
     if kind in ("kill", "restart", "freeze"):
