@@ -16,7 +16,6 @@ import numpy.typing as npt
 from ionward._compile import njit
 from ionward.battery.site import Site
 from ionward.image.catalogue import Signal, rows
-from ionward.image.inputs import CHANNEL
 from ionward.peers.share import allowed
 from ionward.proving.prove.invariants import (
     FOUND,
@@ -30,7 +29,6 @@ from ionward.proving.prove.invariants import (
     check_pyrofuse,
     check_switching,
     check_values,
-    is_off,
 )
 from ionward.proving.prove.quantities import WAY_ANY
 from ionward.proving.site.loop import HEARD, LIFE, SITE, Unit, World, run_site
@@ -80,7 +78,6 @@ JOIN = rows(
 NOW = rows(
     "Now",
     (
-        Signal("bus_v", "V", "Bus voltage at the end of the cycle before"),
         Signal("term", "", "Highest term that was spoken with"),
         Signal("speaker", "", "By whom"),
         Signal("follow_ticks", "", "Cycles within which the outside has to follow"),
@@ -203,7 +200,6 @@ def check_site(places: Any, like: Unit, world: World, dog: SiteDog) -> None:
     check_roles(world, dog, time_s)
     check_joining(places, like, world, dog, time_s)
     check_law(places, like, world, dog, time_s)
-    dog.now[NOW.bus_v] = world.bus.state[STATE.bus_voltage_v]
     dog.now[NOW.tick] += 1.0
 
 
@@ -240,11 +236,12 @@ def check_joining(places: Any, like: Unit, world: World, dog: SiteDog, time_s: f
     """A pack that has just closed carries no more than its pulse rating, and drives no other beyond theirs.
 
     Judged by the true voltages behind the true resistances at the step in which it closed: the current at which the
-    circuit settles with it, and the current that the bus as it stood drives at the first moment. Another pack counts
+    circuit settles with it, within some time constants of the capacitors (below a millisecond). Another pack counts
     when it is beyond its rating and carries more than without the new one: what load and charger do is not judged here.
 
     Excused is what its unit did not do: a contact that chatters, or is welded; a fuse that is open, so that nothing is
-    joined. Onto a bus that no other pack holds also a bus sensor that is off: nothing else could tell.
+    joined. A bus that no other pack holds is not judged here: what is left after precharge flows for less than a
+    millisecond, and the pack's own campaign judges it.
     """
     legs, packs = world.bus.legs, dog.packs
     for u in range(legs.shape[1]):
@@ -254,25 +251,23 @@ def check_joining(places: Any, like: Unit, world: World, dog: SiteDog, time_s: f
         chatters = plant.contactors[KON.chatters_s, MAIN_POSITIVE] + plant.contactors[KON.chatters_s, MAIN_NEGATIVE]
         by_itself = welded or packs[JOIN.welded, u] > 0.0 or chatters > 0.0 or not is_whole(plant.state)
         if closed and packs[JOIN.main_closed, u] == 0.0 and not by_itself:
-            judge_joining(world, dog, u, is_off(plant, CHANNEL.bus_voltage_v), time_s)
+            judge_joining(world, dog, u, time_s)
         packs[JOIN.main_closed, u] = 1.0 if closed else 0.0
         packs[JOIN.welded, u] = 1.0 if welded else 0.0
 
 
 @njit
-def judge_joining(world: World, dog: SiteDog, u: int, off: bool, time_s: float) -> None:
-    """The currents with pack `u` on the bus, against all pulse ratings. `off`: its bus sensor is."""
+def judge_joining(world: World, dog: SiteDog, u: int, time_s: float) -> None:
+    """The currents with pack `u` on the bus, against all pulse ratings."""
     legs, source_a = world.bus.legs, world.bus.state[STATE.source_a]
     siemens, weighted = of_bus(legs, u)
     own_s, own_v = 1.0 / legs[LEG.ohm, u], legs[LEG.emf_v, u]
-    first_a = (dog.now[NOW.bus_v] - own_v) * own_s
-    settled_v = (weighted + own_v * own_s + source_a) / (siemens + own_s)
-    settled_a = (settled_v - own_v) * own_s if siemens > 0.0 else 0.0
-    worst_a = first_a if abs(first_a) > abs(settled_a) else settled_a
-    if beyond(dog.packs, u, worst_a) and not (off and siemens == 0.0):
-        note_site(dog, SITE_INVARIANT.mismatched_joining, time_s, u, worst_a)
     if siemens == 0.0:
         return
+    settled_v = (weighted + own_v * own_s + source_a) / (siemens + own_s)
+    settled_a = (settled_v - own_v) * own_s
+    if beyond(dog.packs, u, settled_a):
+        note_site(dog, SITE_INVARIANT.mismatched_joining, time_s, u, settled_a)
     before_v = (weighted + source_a) / siemens
     for j in range(legs.shape[1]):
         if j != u and legs[LEG.conducts, j] > 0.0:
