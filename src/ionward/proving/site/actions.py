@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ionward.proving.simulation import PURPOSES, fault_words
@@ -31,7 +31,7 @@ def actions_of(sim: SiteWorld, scenario: SiteScenario, tick_at: Callable[[float]
         if fault.for_s is not None:
             actions.append(Action(tick_at(fault.at_s + fault.for_s), f"{words} ends", end))
     for trouble in scenario.trouble:
-        words, (begin, end) = trouble_words(trouble), _troubler(sim, trouble)
+        words, (begin, end) = trouble_words(trouble, _names(sim)), _troubler(sim, trouble)
         actions.append(Action(tick_at(trouble.at_s), words, begin))
         if trouble.for_s is not None and trouble.freeze is None:
             after = "is started anew" if trouble.kill is not None else f"{words} ends"
@@ -51,9 +51,8 @@ def _name(sim: SiteWorld, number: int | None) -> str:
     return "" if number is None else sim.site.units[number].name
 
 
-def _said(sim: SiteWorld, unit: str | int) -> str:
-    """A unit as a scenario names it, by its name rather than its number."""
-    return unit if isinstance(unit, str) else sim.site.units[unit].name
+def _names(sim: SiteWorld) -> list[str]:
+    return [unit.name for unit in sim.site.units]
 
 
 def command_words(command: SiteCommand) -> str:
@@ -109,14 +108,15 @@ def _injector(sim: SiteWorld, fault: SiteInjection) -> tuple[Do, Do]:
     return begin, end
 
 
-def trouble_words(trouble: Trouble) -> str:
-    """A trouble as a person would say it."""
+def trouble_words(trouble: Trouble, names: Sequence[str]) -> str:
+    """A trouble as a person would say it; units that it tells by their number are told by their `names`."""
     kind = trouble.kinds[0]
     if kind in ("kill", "restart", "freeze"):
         words = {"kill": "its unit is gone", "restart": "its unit is started anew", "freeze": "its unit stands still"}
         return words[kind] + (f" for {trouble.for_s:g} s" if kind == "freeze" else "")
     if kind == "cut":
-        sides = [", ".join(_said(sim, unit) for unit in side) for side in trouble.cut or []]
+        named = [[unit if isinstance(unit, str) else names[unit] for unit in side] for side in trouble.cut or []]
+        sides = [", ".join(side) for side in named]
         return f"network cut: {' | '.join(sides)}" + (" | the rest" if len(sides) == 1 else "")
     if kind == "delay_s":
         return f"messages take up to {1000 * (trouble.delay_s or 0):g} ms"

@@ -61,7 +61,7 @@ def event_words(site: Site, event: Event) -> str:
     elif isinstance(event, SiteInjection):
         whom, words = event.unit, fault_words(event)
     else:
-        whom, words = _hit(event), trouble_words(event)
+        whom, words = _hit(event), trouble_words(event, names)
     who = "" if whom is None else f"{names[whom] if isinstance(whom, int) else whom}: "
     for_s = getattr(event, "for_s", None)
     lasts = f" for {for_s:.2f} s" if for_s is not None else ""
