@@ -30,6 +30,8 @@ RULES_INSIDE = "tests/safety/test_rules_inside.py"
 LADDER = "tests/safety/test_ladder.py"
 SAMPLES = "tests/safety/test_samples.py"
 SEQUENCE = "tests/control/test_sequence.py"
+ONE_WAY = "tests/control/test_one_way.py"
+SITE = "tests/control/test_site.py"
 ENABLES = "tests/runtime/test_enables.py"
 GUARD_SAMPLES = "tests/safety/test_guard_samples.py"
 GUARD_CONTROL = "tests/safety/test_guard_control.py"
@@ -130,6 +132,11 @@ SAMPLE = (
            any_bus_matches),
     Sample("SR-131", f"{SEQUENCE}::test_opening_waits_no_longer_than_it_may", "",
            replaced(disconnect, "elapsed_s", lambda s, m: 0.0)),
+    # Nothing is opened for one direction alone; a pack of a site asks nobody.
+    Sample("SR-132", f"{ONE_WAY}::test_a_forbidden_direction_opens_its_switch_at_once_and_the_other_one_goes_on", "",
+           replaced(sequence, "block", nothing)),
+    Sample("SR-240", f"{SITE}::test_without_consent_it_waits_and_tells_why", "1",
+           replaced(connect, "consents", lambda command: True)),
     # Enables never expire.
     Sample("SR-151", f"{ENABLES}::"
            "test_silence_of_control_opens_when_its_enable_expires_and_stays_open_until_acknowledged", "",
