@@ -45,6 +45,9 @@ Tell = Callable[[float, str], None]
 RECOVERS_S = 1.0
 # A pack counts as matching the bus well within what would let it join, so that sensors' tolerance is no matter.
 MATCH_SHARE = 0.4
+# Who is left out has been waiting for so many seconds at the end: a bus that comes to match with the last pack that
+# joined leaves the next one its turn, and one whose try failed its rest (`peers.turns`).
+LEFT_OUT_S = 8
 
 
 def event_words(site: Site, event: Event) -> str:
@@ -96,6 +99,7 @@ class SiteRun:
         self._readers = [EventReader() for _ in site.units]
         self._seen: list[tuple[str, bool]] = [("", False)] * n
         self._speaker = -1
+        self._waited_s = [0] * n
         actions = [*actions_of(self.sim, scenario.scenario(list(keep)), self.tick_at), *self._more()]
         self.actions = sorted(actions, key=lambda action: action.tick)
 
@@ -115,6 +119,7 @@ class SiteRun:
                 back_s = min(event.at_s + event.after_s, self.scenario.quiet_s)
                 out.append(Action(at(event.at_s), "its unit is gone", self._killer(event.unit)))
                 out.append(Action(at(back_s), "is started, and counts its starts anew", self._starter(event.unit)))
+        out += [Action(self.ticks - at(second), "", self._count_waiting) for second in range(1, LEFT_OUT_S + 1)]
         for from_s, until_s in self._troubled():
             out += [Action(at(from_s), "", self._follow), Action(at(until_s) + 1, "", self._follow)]
         return out
@@ -226,19 +231,33 @@ class SiteRun:
                 tell(time_s, f"{self.names[k]}: {words}")
 
     def _judge_end(self) -> None:
-        """Who is well, matches the bus and is not connected, at the end of the quiet time.
-
-        Where nobody is on the bus, one that is well has to be: the first precharges it. But what is left on a bus above
-        the pack's voltage has to drain away first.
-        """
-        closed = [bool(unit.plant.contactors[KON.closed, :2].min()) for unit in self.sim.units]
-        for k in range(len(self.names)):
-            if not closed[k] and self._is_well(k) and (self._matches(k) if any(closed) else self._is_below(k)):
+        """Who was left out in the last seconds of the quiet time, and is so at its end."""
+        closed = self._closed()
+        for k, waited_s in enumerate(self._waited_s):
+            if waited_s == LEFT_OUT_S and self._is_left_out(k, closed):
                 column = self.site_dog.found[:, SITE_INVARIANT.left_out]
                 if np.isnan(column[FOUND.time_s]):
                     column[FOUND.time_s] = self.ticks * self.cycle_s
                     column[FOUND.place], column[FOUND.value] = k, float(sum(closed))
                 return
+
+    def _count_waiting(self) -> str:
+        """Once in each of the last seconds."""
+        closed = self._closed()
+        for k in range(len(self.names)):
+            self._waited_s[k] = self._waited_s[k] + 1 if self._is_left_out(k, closed) else 0
+        return ""
+
+    def _closed(self) -> list[bool]:
+        return [bool(unit.plant.contactors[KON.closed, :2].min()) for unit in self.sim.units]
+
+    def _is_left_out(self, k: int, closed: list[bool]) -> bool:
+        """It is well, matches the bus and is not connected.
+
+        Where nobody is on the bus, one that is well has to be: the first precharges it. But what is left on a bus above
+        the pack's voltage has to drain away first.
+        """
+        return not closed[k] and self._is_well(k) and (self._matches(k) if any(closed) else self._is_below(k))
 
     def _is_well(self, k: int) -> bool:
         """Nothing in the pack or its unit is in its own way: no fault stands or is latched, nothing is broken, it does
