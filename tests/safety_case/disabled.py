@@ -135,7 +135,7 @@ SAMPLE = (
     # Nothing is opened for one direction alone; a pack of a site asks nobody.
     Sample("SR-132", f"{ONE_WAY}::test_a_forbidden_direction_opens_its_switch_at_once_and_the_other_one_goes_on", "",
            replaced(sequence, "block", nothing)),
-    Sample("SR-240", f"{SITE}::test_without_consent_it_waits_and_tells_why", "1",
+    Sample("SR-240", f"{SITE}::test_without_consent_it_waits_and_tells_why", "",
            replaced(connect, "consents", lambda command: True)),
     # Enables never expire.
     Sample("SR-151", f"{ENABLES}::"
