@@ -315,14 +315,24 @@ def run_campaign(
     report: Callable[[str, int, int], None], workers: int = 0,
 ) -> Campaign:  # fmt: skip
     """Run the scenarios of a seed that are not in the journal yet."""
-    count = numbers(system, seed, hours)
     book = Journal(journal, system, seed) if journal is not None else None
-    before = {f.number: f for f in book.finished if f.number < count} if book else {}
-    todo = [n for n in range(count) if n not in before]
 
     def job(number: int) -> Finished:
         return run_scenario(system, parameters, seed, number)
 
+    return Campaign(seed, system.file, run_missing(job, numbers(system, seed, hours), book, report, workers))
+
+
+def run_missing(
+    job: Callable[[int], Finished], count: int, book: Journal | None, report: Callable[[str, int, int], None],
+    workers: int,
+) -> list[Finished]:  # fmt: skip
+    """The first `count` scenarios in order: those that the journal has, and the job's, which are added to it.
+
+    The journal is closed in the end. `workers`: processes; 0: as many as there are cores, at most two.
+    """
+    before = {f.number: f for f in book.finished if f.number < count} if book else {}
+    todo = [n for n in range(count) if n not in before]
     after = []
     report("random faults", len(before), count)
     try:
@@ -334,7 +344,7 @@ def run_campaign(
     finally:
         if book is not None:
             book.close()
-    return Campaign(seed, system.file, sorted([*before.values(), *after], key=lambda f: f.number))
+    return sorted([*before.values(), *after], key=lambda f: f.number)
 
 
 def replay(system: System, parameters: Any, which: str) -> Iterator[tuple[float, str]]:

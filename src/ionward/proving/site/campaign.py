@@ -10,8 +10,7 @@ from typing import Any
 
 from ionward.battery.site import Site
 from ionward.errors import UserError
-from ionward.proving.prove.campaign import Finished, Journal, Violation, shrunk, which_scenario
-from ionward.proving.prove.workers import each, worker_count
+from ionward.proving.prove.campaign import Finished, Journal, Violation, run_missing, shrunk, which_scenario
 from ionward.proving.site.invariants import MEANINGS
 from ionward.proving.site.random_site import RandomSite, cells_of, make_site_scenario
 from ionward.proving.site.watched import SiteRun, event_words
@@ -131,24 +130,11 @@ def run_site_campaign(
         UserError: the journal cannot be used.
     """
     book = Journal(journal, site, seed, SiteViolation) if journal is not None else None
-    before = {f.number: f for f in book.finished if f.number < count} if book else {}
-    todo = [n for n in range(count) if n not in before]
 
     def job(number: int) -> Finished:
         return run_site_scenario(site, seed, number)
 
-    after = []
-    report("random faults", len(before), count)
-    try:
-        for finished in each(job, todo, workers or worker_count()):
-            after.append(finished)
-            if book is not None:
-                book.add(finished)
-            report("random faults", len(before) + len(after), count)
-    finally:
-        if book is not None:
-            book.close()
-    return SiteCampaign(seed, site.file, sorted([*before.values(), *after], key=lambda f: f.number))
+    return SiteCampaign(seed, site.file, run_missing(job, count, book, report, workers))
 
 
 def replay_site(site: Site, which: str) -> Iterator[tuple[float, str]]:
